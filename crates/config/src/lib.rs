@@ -1,0 +1,1 @@
+//! The configuration of gost as data: schema, file formats, command line, output

@@ -1,0 +1,1 @@
+//! The traits and types that every other crate of gost speaks

@@ -1,0 +1,1 @@
+//! The relay v1 wire format of GOST, without I/O

@@ -1,0 +1,1 @@
+//! Tools for the tests of gost: processes, servers, impaired paths
