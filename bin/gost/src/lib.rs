@@ -1,0 +1,1 @@
+//! A tunnel and proxy toolkit

@@ -1,0 +1,1 @@
+//! An example: a component crate of one's own, registered into a gost binary of one's own

@@ -1,0 +1,1 @@
+//! An example: two component crates in a small program, without any configuration
