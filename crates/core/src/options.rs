@@ -116,6 +116,7 @@ macro_rules! options {
         [$({ [$($gdoc:literal)*] $group:ident, $gty:ty })*]) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq)]
+        #[allow(unreachable_pub)]
         $vis struct $name {
             $($(#[doc = $doc])+ pub $field: $ty,)*
             $($(#[doc = $gdoc])* #[allow(missing_docs)] pub $group: $gty,)*
@@ -169,7 +170,7 @@ mod tests {
 
     options! {
         /// Shared.
-        pub struct Group {
+        struct Group {
             /// A limit.
             limit: u32 = 7, "limit";
         }
@@ -177,7 +178,7 @@ mod tests {
 
     options! {
         /// Test options.
-        pub struct Sample {
+        struct Sample {
             /// On or off.
             on: bool = false, "on";
             /// A wait.

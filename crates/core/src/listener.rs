@@ -1,0 +1,89 @@
+//! Where connections come from.
+
+use std::{fmt, future::Future, pin::Pin};
+
+use async_trait::async_trait;
+
+use crate::{addr::Addr, conn::Conn, error::Result};
+
+/// A future that owns all it needs.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A source of connections: a socket, a table of UDP flows, a multiplexed session, a remote bind.
+#[async_trait]
+pub trait Listener: Send + 'static {
+    /// Waits for the next connection. Cancel safe: its state is in `self`, never in the future.
+    ///
+    /// An error with [`Why::Closed`](crate::error::Why::Closed) ends the listener for good; after
+    /// any other the caller waits a little and asks again.
+    async fn accept(&mut self) -> Result<Incoming>;
+
+    /// The address that is listened on.
+    fn addr(&self) -> Addr;
+}
+
+/// Somebody who connected, but has not yet been let in: header, TLS, upgrade and the like are
+/// still to come, in the connection's own task and under its deadline.
+pub struct Incoming {
+    /// The address of the other end.
+    pub peer: Addr,
+    finish: Finish,
+}
+
+enum Finish {
+    Now(Box<Accepted>),
+    Later(BoxFuture<'static, Result<Accepted>>),
+}
+
+/// What a finished handshake gives.
+pub enum Accepted {
+    /// One connection.
+    One(Conn),
+    /// A session that becomes a listener of its own: each of its streams is a connection.
+    Many(Box<dyn Listener>),
+}
+
+impl Incoming {
+    /// A connection that needs no handshake.
+    pub fn ready(peer: Addr, conn: Conn) -> Self {
+        Self {
+            peer,
+            finish: Finish::Now(Box::new(Accepted::One(conn))),
+        }
+    }
+
+    /// A connection with a handshake still to be made.
+    pub fn later(
+        peer: Addr,
+        finish: impl Future<Output = Result<Accepted>> + Send + 'static,
+    ) -> Self {
+        Self {
+            peer,
+            finish: Finish::Later(Box::pin(finish)),
+        }
+    }
+
+    /// Makes the handshake.
+    pub async fn finish(self) -> Result<Accepted> {
+        match self.finish {
+            Finish::Now(accepted) => Ok(*accepted),
+            Finish::Later(future) => future.await,
+        }
+    }
+
+    /// Adds a step to the handshake.
+    #[must_use]
+    pub fn then<F>(self, step: impl FnOnce(Accepted) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<Accepted>> + Send,
+    {
+        let peer = self.peer.clone();
+        Self::later(peer, async move { step(self.finish().await?).await })
+    }
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Incoming({})", self.peer)
+    }
+}

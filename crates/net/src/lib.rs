@@ -1,0 +1,1 @@
+//! Sockets, the copy and datagram flows of gost
