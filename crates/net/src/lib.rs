@@ -1,1 +1,3 @@
-//! Sockets, the copy and datagram flows of gost
+//! Sockets, the copy and datagram flows of gost.
+
+pub mod udp;

@@ -1,0 +1,1 @@
+//! Datagram sockets, flows and the copy of datagrams.

@@ -1,0 +1,1 @@
+//! The udp channel: a listener and a dialer
