@@ -55,10 +55,12 @@ impl fmt::Debug for Ask {
 }
 
 impl Ask {
-    /// Runs `work` under the deadline; being late is a [`Why::TimedOut`] about `what`.
+    /// Runs `work` under the deadline; being late is a [`Why::TimedOut`] that says what was
+    /// attempted on what.
     pub async fn within<T>(
         &self,
-        what: impl fmt::Display,
+        what: &'static str,
+        on: &(impl fmt::Display + Sync + ?Sized),
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let Some(deadline) = self.deadline else {
@@ -66,7 +68,7 @@ impl Ask {
         };
         tokio::time::timeout_at(deadline.into(), work)
             .await
-            .unwrap_or_else(|_| Err(Error::new(Why::TimedOut, format!("{what}: timed out"))))
+            .unwrap_or_else(|_| Err(Error::new(Why::TimedOut, format!("{what} {on}: timed out"))))
     }
 }
 

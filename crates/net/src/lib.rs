@@ -1,3 +1,14 @@
 //! Sockets, the copy and datagram flows of gost.
+//!
+//! - [`sockets::Sockets`] is the way out that has no node: it dials and listens here;
+//! - [`listen`] makes listeners of sockets;
+//! - [`copy()`](copy::copy) moves the bytes of a connection, with `splice(2)` where it can;
+//! - [`udp`] holds datagram sockets, flows and the copy of datagrams.
 
+pub mod copy;
+pub mod listen;
+mod metered;
+pub mod sockets;
 pub mod udp;
+
+pub use metered::Metered;

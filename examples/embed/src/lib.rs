@@ -1,1 +1,0 @@
-//! An example: two component crates in a small program, without any configuration
