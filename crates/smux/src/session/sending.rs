@@ -1,0 +1,144 @@
+//! From the writers to the connection.
+//!
+//! Fairness: as long as there is room in the send buffer, everyone writes. A
+//! writer that finds none waits in a queue. Each time the buffer is handed to
+//! the connection as many writers get their turn as full frames fit, and a
+//! turn is one frame; whoever wants more goes to the end of the queue.
+
+use bytes::Buf;
+
+use super::{Event, Session};
+use crate::config::Version;
+use crate::error::StreamError;
+use crate::frame::{Command, StreamId};
+use crate::send::Outgoing;
+use crate::stream::Writer;
+
+impl Session {
+    /// Queues data for sending and returns how much of it was taken; never 0
+    /// unless `data` is empty.
+    ///
+    /// # Errors
+    /// [`StreamError::Blocked`] if the send buffer or the peer's window is
+    /// full, or others come first; an event follows. Other errors are final.
+    pub fn write(&mut self, id: StreamId, data: &[u8]) -> Result<usize, StreamError> {
+        self.check()?;
+        let version = self.config.version;
+        let stream = self.streams.get_mut(&id).ok_or(StreamError::Unknown)?;
+        let sendable = stream.sendable(version)?;
+        if data.is_empty() {
+            return Ok(0);
+        }
+        if stream.writer == Writer::Queued {
+            return Err(StreamError::Blocked);
+        }
+        let turn = stream.writer == Writer::Turn;
+        if sendable == 0 {
+            stream.writer = Writer::Window;
+            if turn {
+                self.pass_turn();
+            }
+            return Err(StreamError::Blocked);
+        }
+        let contended = turn || self.send.someone_waits();
+        if !self.send.has_room() || (contended && !turn) {
+            stream.writer = Writer::Queued;
+            if turn {
+                self.send.wait_first(id);
+            } else {
+                self.send.wait(id);
+            }
+            return Err(StreamError::Blocked);
+        }
+        let max = if contended {
+            sendable.min(self.config.max_frame_size)
+        } else {
+            sendable
+        };
+        let taken = self.send.push_data(id, data, max);
+        stream.writer = Writer::Free;
+        if version == Version::V2 {
+            // Counters are modulo 2^32.
+            stream.window.sent = stream.window.sent.wrapping_add(taken as u32);
+        }
+        self.idle = false;
+        if turn {
+            self.pass_turn();
+        }
+        Ok(taken)
+    }
+
+    /// Whether [`transmit`](Self::transmit) has something to hand over.
+    pub fn wants_write(&self) -> bool {
+        !self.send.is_empty() || self.nop_due || !self.updates.is_empty()
+    }
+
+    /// Hands queued bytes over to `out`. Returns whether `out` has anything
+    /// to be written now.
+    ///
+    /// Control frames go ahead of data, between two frames of what `out` still
+    /// holds; data follows once `out` has run empty. Call this until it
+    /// returns false, writing in between: that also gives waiting writers
+    /// their turns.
+    pub fn transmit(&mut self, out: &mut Outgoing) -> bool {
+        self.queue_control();
+        if self.send.load(out) {
+            for _ in 0..self.send.turns() {
+                if !self.give_turn() {
+                    break;
+                }
+            }
+        }
+        if !out.has_remaining() {
+            // Nothing at all is under way, so nobody need wait, even if those
+            // whose turn it was do not come.
+            while self.give_turn() {}
+            return false;
+        }
+        true
+    }
+
+    fn queue_control(&mut self) {
+        if std::mem::take(&mut self.nop_due) {
+            self.send.push_control(Command::Nop, StreamId(0));
+        }
+        // At most 2^31 - 1 by the rules of the configuration.
+        let window = self.config.max_stream_buffer as u32;
+        for id in self.updates.drain(..) {
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.update_due = false;
+                self.send.push_update(id, stream.reading.total, window);
+            }
+        }
+    }
+
+    /// After a turn that left room: the next one.
+    fn pass_turn(&mut self) {
+        if self.send.has_room() {
+            self.give_turn();
+        }
+    }
+
+    /// Lets the first of the queue write; false if nobody waits.
+    fn give_turn(&mut self) -> bool {
+        while let Some(id) = self.send.next_waiting() {
+            if let Some(stream) = self.streams.get_mut(&id)
+                && stream.writer == Writer::Queued
+            {
+                stream.writer = Writer::Turn;
+                self.writable(id);
+                return true;
+            }
+        }
+        false
+    }
+
+    pub(super) fn writable(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(&id)
+            && !stream.pending.writable
+        {
+            stream.pending.writable = true;
+            self.events.push_back(Event::Writable(id));
+        }
+    }
+}
