@@ -63,7 +63,7 @@ impl Drop for Place<'_> {
 /// What is left to do once a connection has been handled.
 enum After {
     Nothing,
-    Relay(Relay),
+    Relay(Box<Relay>),
     Streams(Box<(Box<dyn Listener>, Option<ConnPermit>, Addr)>),
 }
 
@@ -141,9 +141,9 @@ async fn handle(
         Ok(Next::Relay(client, upstream)) => {
             let record = session.record().clone();
             match Relay::new(&serving, client, upstream, record, permit) {
-                Ok(relay) => After::Relay(relay),
-                Err((record, error)) => {
-                    log::failed(&record, &error);
+                Ok(relay) => After::Relay(Box::new(relay)),
+                Err(error) => {
+                    log::failed(session.record(), &error);
                     After::Nothing
                 }
             }
@@ -216,7 +216,7 @@ impl Relay {
         upstream: Upstream,
         record: Record,
         permit: Option<ConnPermit>,
-    ) -> Result<Self, (Record, Error)> {
+    ) -> Result<Self> {
         let options = CopyOptions {
             idle: serving.options.idle(),
             meter: client_meter(serving, &record),
@@ -230,7 +230,7 @@ impl Relay {
             }
             (client, upstream) => {
                 let what = format!("can't relay between {client:?} and {upstream:?}");
-                return Err((record, Error::new(Why::Unsupported, what)));
+                return Err(Error::new(Why::Unsupported, what));
             }
         };
         log::opened(&record);

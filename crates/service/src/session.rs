@@ -248,8 +248,7 @@ impl SessionOps for ServiceSession {
     }
 
     async fn relay(&mut self, client: Conn, upstream: Upstream) -> Result<()> {
-        let relay = Relay::new(&self.serving, client, upstream, self.record.clone(), None)
-            .map_err(|(_, e)| e)?;
+        let relay = Relay::new(&self.serving, client, upstream, self.record.clone(), None)?;
         match Box::pin(relay.finish()).await.error {
             Some(error) => Err(error),
             None => Ok(()),
