@@ -283,7 +283,8 @@ impl FromStr for Address {
     /// - IPv6 with a port wants brackets: `[::1]:80`. Brackets alone are fine.
     /// - IP literals (IPv4-mapped ones as IPv4) become addresses, everything
     ///   else is a domain; `:80` is the empty domain.
-    /// - An empty text and a port that is not a number from 0 to 65535 are errors.
+    /// - An empty text, a port that is not a number from 0 to 65535 and brackets
+    ///   elsewhere are errors.
     fn from_str(text: &str) -> Result<Self, ParseAddressError> {
         AddressRef::parse(text).map(AddressRef::into_owned)
     }
@@ -306,19 +307,24 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), ParseAddressError> {
     if text.is_empty() {
         return Err(ParseAddressError::Empty);
     }
-    if let Some(rest) = text.strip_prefix('[') {
-        let misplaced = || ParseAddressError::Brackets(text.to_owned());
+    let misplaced = || ParseAddressError::Brackets(text.to_owned());
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or_else(misplaced)?;
-        if rest.is_empty() {
-            return Ok((host, None));
+        match rest.strip_prefix(':') {
+            Some(port) => (host, Some(port)),
+            None if rest.is_empty() => (host, None),
+            None => return Err(misplaced()),
         }
-        let port = rest.strip_prefix(':').ok_or_else(misplaced)?;
-        return Ok((host, Some(port)));
+    } else {
+        match text.split_once(':') {
+            Some((host, port)) if !port.contains(':') => (host, Some(port)),
+            _ => (text, None),
+        }
+    };
+    if host.contains(['[', ']']) {
+        return Err(misplaced());
     }
-    match text.split_once(':') {
-        Some((host, port)) if !port.contains(':') => Ok((host, Some(port))),
-        _ => Ok((text, None)),
-    }
+    Ok((host, port))
 }
 
 #[cfg(test)]

@@ -50,6 +50,9 @@ fn text_that_is_no_address() {
         ("[::1", brackets("[::1")),
         ("[::1]80", brackets("[::1]80")),
         ("[::1]:x", port("x")),
+        ("::]", brackets("::]")),
+        ("a[b]:80", brackets("a[b]:80")),
+        ("[[::1]]:80", brackets("[[::1]]:80")),
     ] {
         assert_eq!(text.parse::<Address>(), Err(error), "{text}");
     }

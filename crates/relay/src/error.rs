@@ -119,7 +119,7 @@ pub enum ParseAddressError {
     /// The part behind the last colon is not a number from 0 to 65535.
     #[error("{0:?} is not a port")]
     Port(String),
-    /// A bracket is not closed, or something other than a port follows it.
+    /// Brackets that do not enclose the host.
     #[error("misplaced bracket in {0:?}")]
     Brackets(String),
     /// The host does not fit an address.

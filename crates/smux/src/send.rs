@@ -183,6 +183,11 @@ impl SendQueue {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.stage.capacity() + self.control.capacity() + self.spare.capacity()
+    }
+
     /// Frees buffers that hold nothing.
     pub(crate) fn trim(&mut self) {
         self.spare = Vec::new();
@@ -283,3 +288,6 @@ impl Buf for Outgoing {
         self.sent += left;
     }
 }
+
+#[cfg(test)]
+mod tests;

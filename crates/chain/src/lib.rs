@@ -1,0 +1,1 @@
+//! Nodes, selectors, hops, chains, routes and the router.

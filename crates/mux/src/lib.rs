@@ -1,0 +1,1 @@
+//! Multiplexed sessions over any stream, and the pool of them.

@@ -1,0 +1,1 @@
+//! Configuration and registry to running services.

@@ -1,0 +1,1 @@
+//! Authenticators: tables of users.

@@ -1,0 +1,1 @@
+//! The auto handler: SOCKS or HTTP, as the first byte says.

@@ -1,0 +1,1 @@
+//! The direct and virtual nodes: dial from here.

@@ -1,0 +1,1 @@
+//! The http protocol: a proxy handler and a connector.

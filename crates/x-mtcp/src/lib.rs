@@ -1,0 +1,1 @@
+//! The mtcp channel: many streams over one TCP connection.

@@ -1,0 +1,1 @@
+//! The relay protocol: a handler and a connector.

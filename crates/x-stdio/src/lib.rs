@@ -1,0 +1,1 @@
+//! The stdio channel: one connection over standard input and output.

@@ -1,0 +1,1 @@
+//! The unix channel: sockets in the file system.
