@@ -13,11 +13,13 @@ use crate::addr::Addr;
 ///
 /// A conversation with one peer may leave addresses [`Addr::Any`] in both directions.
 pub trait Packet: Send + Unpin + 'static {
-    /// Waits for datagrams and appends them to `into`. A batch left empty means that the
-    /// conversation is over; a slot of length 0 is an empty datagram.
+    /// Waits for datagrams and appends them to `into`, whose room takes at least [`MIN_ROOM`]
+    /// bytes. Nothing appended means that the conversation is over; a slot of length 0 is an
+    /// empty datagram.
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut Batch) -> Poll<io::Result<()>>;
 
-    /// Sends from the front of `from` and takes off what was sent; ready when nothing is left.
+    /// Sends from the front of `from` and takes off what was sent; ready when nothing is left, and
+    /// nothing is held back that was taken off before. An empty batch only does the latter.
     ///
     /// A datagram that can't be sent (too long, unresolvable) is dropped and counted, and ends
     /// nothing: an error means that the conversation itself is over.
@@ -50,6 +52,10 @@ struct Slot {
 /// The longest datagram that UDP over IPv4 carries.
 pub const MAX_DATAGRAM: usize = 65_507;
 
+/// The room that receiving needs: a datagram of any length, behind the longest header that puts it
+/// into a stream.
+pub const MIN_ROOM: usize = 66_048;
+
 impl Batch {
     /// An empty batch with room for `bytes` of payload.
     pub fn with_capacity(bytes: usize) -> Self {
@@ -76,6 +82,14 @@ impl Batch {
     /// True when no datagram is left.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many bytes of payload are left.
+    pub fn bytes(&self) -> usize {
+        self.slots[self.first..]
+            .iter()
+            .map(|slot| slot.range.len())
+            .sum()
     }
 
     /// The datagrams that are left, with their addresses.
@@ -116,6 +130,54 @@ impl Batch {
         before - self.len()
     }
 
+    /// Cuts a header off each datagram from the one numbered `from` on: `edit` says how many bytes
+    /// to cut, and may change the address; `None` drops the datagram. What stays is moved
+    /// together. Returns how many were dropped.
+    pub fn trim(
+        &mut self,
+        from: usize,
+        mut edit: impl FnMut(&[u8], &mut Addr) -> Option<usize>,
+    ) -> usize {
+        let start = (self.first + from).min(self.slots.len());
+        let before = self.slots.len();
+        let mut end = match start.checked_sub(1) {
+            Some(last) => self.slots[last].range.end,
+            None => 0,
+        };
+        let mut kept = start;
+        for i in start..before {
+            let slot = &mut self.slots[i];
+            let mut range = slot.range.clone();
+            let Some(cut) = edit(&self.arena[range.clone()], &mut slot.addr) else {
+                continue;
+            };
+            range.start += cut.min(range.len());
+            slot.range = end..end + range.len();
+            if range.start != end {
+                self.arena.copy_within(range, end);
+            }
+            end = slot.range.end;
+            self.slots.swap(kept, i);
+            kept += 1;
+        }
+        self.slots.truncate(kept);
+        self.used = end;
+        // An emptied batch has its whole room again.
+        self.advance(0);
+        before - kept
+    }
+
+    /// What is left, in an arena that is no larger than need be; this batch is empty afterwards.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let mut taken = Self::with_capacity(self.bytes());
+        for (payload, addr) in self.iter() {
+            taken.push(payload, addr.clone());
+        }
+        self.clear();
+        taken
+    }
+
     /// Appends a datagram; false when there is no room for it.
     pub fn push(&mut self, payload: &[u8], addr: Addr) -> bool {
         let Some(room) = self.arena.get_mut(self.used..self.used + payload.len()) else {
@@ -141,9 +203,15 @@ impl Batch {
         self.used = end;
     }
 
-    /// Leaves out the first `len` bytes of the room, where a receive left a gap.
-    pub fn skip(&mut self, len: usize) {
-        self.used = (self.used + len).min(self.arena.len());
+    /// Makes a datagram of `len` bytes that lie `gap` bytes into the room, and closes the gap. The
+    /// room then begins behind the datagram, so what lay behind it is again `gap` bytes in.
+    pub fn pull(&mut self, gap: usize, len: usize, addr: Addr) {
+        let start = (self.used + gap).min(self.arena.len());
+        let end = (start + len).min(self.arena.len());
+        if gap > 0 {
+            self.arena.copy_within(start..end, self.used);
+        }
+        self.commit(end - start, addr);
     }
 
     /// How many datagrams at the front are equally long (the last may be shorter), lie one behind
@@ -199,6 +267,47 @@ mod tests {
         batch.advance(1);
         assert!(batch.is_empty());
         assert_eq!(batch.room().len(), 100);
+    }
+
+    #[test]
+    fn gaps_are_closed_so_that_datagrams_form_runs() {
+        let mut batch = Batch::with_capacity(16);
+        batch.room()[..12].copy_from_slice(b"..ab..cd..ef");
+        for _ in 0..3 {
+            // Each header that was passed widens the gap.
+            batch.pull(2 * (batch.len() + 1), 2, addr(1));
+        }
+        assert_eq!(batch.run(9), 3);
+        assert_eq!(batch.run_bytes(3), b"abcdef");
+    }
+
+    #[test]
+    fn headers_are_cut_and_addresses_set() {
+        let mut batch = Batch::with_capacity(64);
+        for text in [&b"old"[..], b"1abc", b"x", b"2def"] {
+            assert!(batch.push(text, addr(9)));
+        }
+        let dropped = batch.trim(1, |payload, to| {
+            *to = addr(u16::from(payload[0] - b'0'));
+            (payload.len() > 1).then_some(1)
+        });
+        assert_eq!(dropped, 1);
+        let left: Vec<_> = batch
+            .iter()
+            .map(|(payload, to)| (payload.to_vec(), to.port()))
+            .collect();
+        assert_eq!(
+            left,
+            [
+                (b"old".to_vec(), 9),
+                (b"abc".to_vec(), 1),
+                (b"def".to_vec(), 2)
+            ]
+        );
+        batch.advance(1);
+        let rest = batch.take();
+        assert_eq!((rest.len(), rest.bytes(), batch.len()), (2, 6, 0));
+        assert!(batch.push(b"again", addr(1)));
     }
 
     #[test]
