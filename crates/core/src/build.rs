@@ -1,15 +1,23 @@
 //! What a component is built from beside its options.
 
-use std::{any::Any, collections::HashMap, fmt, marker::PhantomData, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    fmt,
+    marker::PhantomData,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use arc_swap::{ArcSwapOption, Guard};
 
 use crate::{
+    addr::{Addr, Network},
     error::{Error, Result, Why},
     meter::Meter,
     outbound::Outbound,
-    policy::Credentials,
+    policy::{Admission, Answer, Asker, Authenticator, Bypass, BypassQuery, Credentials},
     registry::{Kind, Registry},
+    routing::{Chain, Choice, Hop, Node, Request},
     values::Values,
 };
 
@@ -126,20 +134,23 @@ type Slot<T> = Arc<ArcSwapOption<T>>;
 /// The named objects of a program, each in a slot that outlives it.
 #[derive(Default)]
 pub struct Named {
-    slots: HashMap<(std::any::TypeId, String), Arc<dyn Any + Send + Sync>>,
+    slots: RwLock<HashMap<(TypeId, String), AnySlot>>,
 }
+
+type AnySlot = Arc<dyn Any + Send + Sync>;
 
 impl Named {
     /// Puts an object into the slot of its name, which is made if there is none.
-    pub fn put<K: Kind + ?Sized>(&mut self, name: &str, made: K::Made) -> Ref<K>
+    pub fn put<K: Kind + ?Sized>(&self, name: &str, made: K::Made) -> Ref<K>
     where
         K::Made: Clone + Sync,
     {
         let slot: Slot<K::Made> = Arc::new(ArcSwapOption::from_pointee(made));
-        self.slots.insert(
-            (std::any::TypeId::of::<K>(), name.to_owned()),
-            Arc::new(slot.clone()),
-        );
+        let key = (TypeId::of::<K>(), name.to_owned());
+        self.slots
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, Arc::new(slot.clone()));
         Ref {
             name: name.into(),
             slot,
@@ -152,26 +163,28 @@ impl Named {
     where
         K::Made: Clone + Sync,
     {
-        self.slots
-            .get(&(std::any::TypeId::of::<K>(), name.to_owned()))
-            .and_then(|slot| slot.downcast_ref::<Slot<K::Made>>())
-            .map(|slot| Ref {
-                name: name.into(),
-                slot: slot.clone(),
-                kind: PhantomData,
-            })
-            .ok_or_else(|| {
-                Error::new(
-                    Why::BadInput,
-                    format!("there is no {} named {name:?}", K::NAME),
-                )
-            })
+        let key = (TypeId::of::<K>(), name.to_owned());
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots
+            .get(&key)
+            .and_then(|slot| slot.downcast_ref::<Slot<K::Made>>());
+        slot.map(|slot| Ref {
+            name: name.into(),
+            slot: slot.clone(),
+            kind: PhantomData,
+        })
+        .ok_or_else(|| {
+            Error::new(
+                Why::BadInput,
+                format!("there is no {} named {name:?}", K::NAME),
+            )
+        })
     }
 }
 
 impl fmt::Debug for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Named({} objects)", self.slots.len())
+        f.write_str("Named")
     }
 }
 
@@ -231,6 +244,72 @@ where
             name: self.name.clone(),
             slot: self.slot.clone(),
             kind: PhantomData,
+        }
+    }
+}
+
+/// A removed authenticator lets nobody in.
+impl Authenticator for Ref<dyn Authenticator> {
+    fn authenticate<'a>(
+        &'a self,
+        given: &'a Credentials,
+        asker: &'a Asker,
+    ) -> Answer<'a, Option<String>> {
+        let Ok(now) = self.get() else {
+            return Answer::Now(None);
+        };
+        Answer::later(async move { now.authenticate(given, asker).await })
+    }
+}
+
+/// A removed admission admits nobody.
+impl Admission for Ref<dyn Admission> {
+    fn admit<'a>(&'a self, network: Network, from: &'a Addr, asker: &'a Asker) -> Answer<'a, bool> {
+        let Ok(now) = self.get() else {
+            return Answer::Now(false);
+        };
+        Answer::later(async move { now.admit(network, from, asker).await })
+    }
+}
+
+/// A removed bypass keeps everything out.
+impl Bypass for Ref<dyn Bypass> {
+    fn is_whitelist(&self) -> bool {
+        self.get().is_ok_and(|now| now.is_whitelist())
+    }
+
+    fn contains<'a>(&'a self, query: &'a BypassQuery, asker: &'a Asker) -> Answer<'a, bool> {
+        let Ok(now) = self.get() else {
+            return Answer::Now(true);
+        };
+        Answer::later(async move { now.contains(query, asker).await })
+    }
+}
+
+/// A removed hop has no node.
+impl Hop for Ref<dyn Hop> {
+    fn select<'a>(
+        &'a self,
+        request: &'a Request,
+        tried: &'a [Arc<Node>],
+    ) -> Answer<'a, Result<Choice>> {
+        match self.get() {
+            Ok(now) => Answer::later(async move { now.select(request, tried).await }),
+            Err(error) => Answer::Now(Err(error)),
+        }
+    }
+}
+
+/// A removed chain leads nowhere.
+impl Chain for Ref<dyn Chain> {
+    fn route<'a>(
+        &'a self,
+        request: &'a Request,
+        tried: &'a [Arc<Node>],
+    ) -> Answer<'a, Result<Vec<Arc<Node>>>> {
+        match self.get() {
+            Ok(now) => Answer::later(async move { now.route(request, tried).await }),
+            Err(error) => Answer::Now(Err(error)),
         }
     }
 }
