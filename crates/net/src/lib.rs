@@ -8,6 +8,7 @@
 pub mod copy;
 pub mod listen;
 mod metered;
+pub mod proxy_protocol;
 pub mod sockets;
 pub mod udp;
 

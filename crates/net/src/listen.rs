@@ -11,14 +11,14 @@ use gost_core::{
     build::Door,
     conn::{Conn, Meta},
     error::{Error, Phase, Result, Why},
-    listener::{Incoming, Listener},
+    listener::{Accepted, Incoming, Listener},
     meter::Meter,
     options,
 };
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpListener;
 
-use crate::{Metered, sockets};
+use crate::{Metered, proxy_protocol, sockets};
 
 options! {
     /// Keys that every TCP listener has.
@@ -78,6 +78,7 @@ pub async fn tcp(text: &str, options: &TcpOptions, door: &Door) -> Result<TcpDoo
         listener,
         local: local.into(),
         meter: door.meter.clone(),
+        proxy_protocol: door.proxy_protocol,
         keepalive: keepalive(options),
     })
 }
@@ -130,6 +131,7 @@ pub struct TcpDoor {
     listener: TcpListener,
     local: Addr,
     meter: Meter,
+    proxy_protocol: bool,
     keepalive: Option<TcpKeepalive>,
 }
 
@@ -153,6 +155,10 @@ impl Listener for TcpDoor {
             io: gost_core::conn::Io::Stream(stream),
             meta: Box::new(meta),
         };
+        if self.proxy_protocol {
+            let finish = async { proxy_protocol::accept(conn).await.map(Accepted::One) };
+            return Ok(Incoming::later(peer, finish));
+        }
         Ok(Incoming::ready(peer, conn))
     }
 
