@@ -39,6 +39,11 @@ pub(crate) fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a s
     nearest(word, names).map_or_else(String::new, |name| format!("; did you mean {name}?"))
 }
 
+/// True when the words are one slip of a finger apart.
+pub(crate) fn is_slip(word: &str, name: &str) -> bool {
+    word.len() <= 64 && distance(&word.to_lowercase(), &name.to_lowercase()) == 1
+}
+
 /// Edit distance with transpositions of neighbours counted as one.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());

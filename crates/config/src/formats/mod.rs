@@ -33,10 +33,15 @@ impl FileFormat {
                 format!("{extension} files are not supported; use yaml, json or toml"),
             ),
             "" => Err("the name has no extension; use .yaml, .yml, .json or .toml".to_owned()),
-            other if Self::of_extension(&other.to_ascii_lowercase()).is_ok() => Err(format!(
-                "write the extension in lower case (.{})",
-                other.to_ascii_lowercase()
-            )),
+            other
+                if matches!(
+                    other.to_ascii_lowercase().as_str(),
+                    "yaml" | "yml" | "json" | "toml"
+                ) =>
+            {
+                let lower = other.to_ascii_lowercase();
+                Err(format!("write the extension in lower case (.{lower})"))
+            }
             other => Err(format!(
                 "unknown format {other:?}; the extensions are .yaml, .yml, .json and .toml"
             )),

@@ -15,6 +15,7 @@ use crate::tree::{Key, Kind, MAX_DEPTH, MAX_VALUES, Tree};
 
 pub(super) fn parse(text: &str) -> Result<Document, SyntaxError> {
     let mut composer = Composer {
+        text,
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         values: 0,
@@ -42,6 +43,7 @@ pub(super) fn parse(text: &str) -> Result<Document, SyntaxError> {
 }
 
 struct Composer<'a> {
+    text: &'a str,
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, (Tree, usize)>,
     values: usize,
@@ -55,16 +57,28 @@ fn error(span: &Span, message: impl std::fmt::Display) -> SyntaxError {
     SyntaxError::at(line(span), span.start.col() + 1, message)
 }
 
-fn scan_error(error: &ScanError) -> SyntaxError {
+fn scan_error(error: &ScanError, text: &str) -> SyntaxError {
     let marker = error.marker();
     let line = u32::try_from(marker.line()).unwrap_or(u32::MAX);
-    SyntaxError::at(line, marker.col() + 1, error.info())
+    let mut message = error.info().to_owned();
+    if message.contains("unknown anchor") {
+        // The parser does not say which.
+        let rest = text.lines().nth(marker.line().saturating_sub(1));
+        let rest = rest.unwrap_or_default().chars().skip(marker.col());
+        let name: String = rest
+            .skip_while(|c| *c == '*')
+            .take_while(|c| !c.is_whitespace() && !",]}".contains(*c))
+            .take(64)
+            .collect();
+        message = format!("unknown anchor {name}");
+    }
+    SyntaxError::at(line, marker.col() + 1, message)
 }
 
 impl<'a> Composer<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), SyntaxError> {
         match self.parser.next_event() {
-            Some(event) => event.map_err(|error| scan_error(&error)),
+            Some(event) => event.map_err(|error| scan_error(&error, self.text)),
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }
@@ -255,7 +269,7 @@ mod tests {
             ("a:\n\t- b\n", 2, "column"),
             ("a: [\n", 2, "column"),
             ("a: 1\nb: 2\na: 3\n", 3, "key \"a\" twice, lines 1 and 3"),
-            ("a: *x\n", 1, "anchor"),
+            ("a: *x\n", 1, "unknown anchor x"),
             ("{[1, 2]: x}\n", 1, "keys must be plain"),
             ("a: &x [*x]\n", 1, "alias inside"),
         ] {
