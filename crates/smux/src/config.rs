@@ -180,25 +180,25 @@ mod tests {
         config.validate()
     }
 
-    fn keep_alive(interval: u64, timeout: u64) -> Option<KeepAlive> {
-        Some(KeepAlive {
+    fn keep_alive(interval: u64, timeout: u64) -> KeepAlive {
+        KeepAlive {
             interval: Duration::from_secs(interval),
             timeout: Duration::from_secs(timeout),
-        })
+        }
     }
 
     #[test]
     fn the_rules_of_the_library() {
         assert_eq!(with(|_| ()), Ok(()));
         assert_eq!(
-            with(|c| c.keep_alive = keep_alive(0, 30)),
+            with(|c| c.keep_alive = Some(keep_alive(0, 30))),
             Err(ConfigError::KeepAliveInterval)
         );
         assert_eq!(
-            with(|c| c.keep_alive = keep_alive(31, 30)),
+            with(|c| c.keep_alive = Some(keep_alive(31, 30))),
             Err(ConfigError::KeepAliveTimeout)
         );
-        assert_eq!(with(|c| c.keep_alive = keep_alive(30, 30)), Ok(()));
+        assert_eq!(with(|c| c.keep_alive = Some(keep_alive(30, 30))), Ok(()));
         assert_eq!(with(|c| c.keep_alive = None), Ok(()));
         for size in [0, 65536] {
             assert_eq!(

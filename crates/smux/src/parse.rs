@@ -198,7 +198,7 @@ mod tests {
         );
         input.advance(3);
         assert_eq!(parser.next(&mut input), Ok(None));
-        input.extend_from_slice(&[7; 70_000]);
+        input.extend_from_slice(&vec![7; 70_000]);
         let length = 65_532;
         assert_eq!(
             parser.next(&mut input),

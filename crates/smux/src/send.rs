@@ -12,6 +12,12 @@ use bytes::Buf;
 use crate::config::{Config, Version};
 use crate::frame::{Command, HEADER_LEN, Header, StreamId, UPDATE_LEN};
 
+/// The longest write that may go express, header not included.
+const EXPRESS_LEN: usize = 2 << 10;
+
+/// For each send buffer of other data, this part of it may go express.
+const EXPRESS_SHARE: usize = 8;
+
 /// How much memory [`Outgoing`] keeps for control frames.
 const KEPT_CONTROL: usize = 4 << 10;
 
@@ -23,8 +29,12 @@ pub(crate) struct SendQueue {
     limit: usize,
     /// PSH and FIN frames.
     stage: Vec<u8>,
-    /// SYN, NOP and UPD frames, which go first.
+    /// SYN, NOP and UPD frames, which go first; and express data.
     control: Vec<u8>,
+    /// Counts how often `stage` was handed over. Modulo 2^32.
+    round: u32,
+    /// How much may still go express in this round.
+    express_left: usize,
     /// The buffer that `Outgoing` gave back.
     spare: Vec<u8>,
     /// Writers waiting for room, in the order of their turns.
@@ -57,6 +67,8 @@ impl SendQueue {
             limit: config.send_buffer,
             stage: Vec::new(),
             control: Vec::new(),
+            round: 0,
+            express_left: config.send_buffer / EXPRESS_SHARE,
             spare: Vec::new(),
             waiting: VecDeque::new(),
         }
@@ -97,6 +109,37 @@ impl SendQueue {
             left = rest;
         }
         total - left.len()
+    }
+
+    /// The round that data added now belongs to.
+    pub(crate) fn round(&self) -> u32 {
+        self.round
+    }
+
+    /// A round of which nothing is left to be written.
+    pub(crate) fn past_round(&self) -> u32 {
+        self.round.wrapping_sub(2)
+    }
+
+    /// Adds a short write among the control frames, so that it overtakes what
+    /// others have queued. Says whether it did.
+    ///
+    /// That is for streams which seldom write: `last` is the round of the
+    /// latest data of this stream, and two rounds later nothing of it can be
+    /// left that would be overtaken too.
+    pub(crate) fn push_express(&mut self, stream: StreamId, data: &[u8], last: u32) -> bool {
+        let frame = HEADER_LEN + data.len();
+        if data.len() > EXPRESS_LEN.min(self.max_frame)
+            || frame > self.express_left
+            || self.round.wrapping_sub(last) < 2
+        {
+            return false;
+        }
+        self.express_left -= frame;
+        let header = self.header(Command::Psh, data.len() as u16, stream);
+        self.control.extend_from_slice(&header);
+        self.control.extend_from_slice(data);
+        true
     }
 
     /// Adds FIN behind the data.
@@ -147,6 +190,8 @@ impl SendQueue {
             return false;
         }
         out.data = mem::replace(&mut self.stage, mem::take(&mut self.spare));
+        self.round = self.round.wrapping_add(1);
+        self.express_left = self.limit / EXPRESS_SHARE;
         true
     }
 

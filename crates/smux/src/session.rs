@@ -135,7 +135,8 @@ impl Session {
                 break id;
             }
         };
-        self.streams.insert(id, Stream::new(true));
+        self.streams
+            .insert(id, Stream::new(true, self.send.past_round()));
         self.send.push_control(Command::Syn, id);
         self.limit_excess();
         Ok(id)

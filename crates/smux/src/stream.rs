@@ -11,6 +11,8 @@ pub(crate) struct Stream {
     pub(crate) incoming: ReceiveQueue,
     pub(crate) window: SendWindow,
     pub(crate) reading: ReadCount,
+    /// The round of the send queue in which data was last added to it.
+    pub(crate) last_round: u32,
     /// The application knows this stream, so events are of use.
     pub(crate) known: bool,
     /// FIN was queued; nothing may follow it.
@@ -60,11 +62,13 @@ pub(crate) struct ReadCount {
 }
 
 impl Stream {
-    pub(crate) fn new(known: bool) -> Self {
+    /// `known`: the application has it already. `round`: one that is over.
+    pub(crate) fn new(known: bool, round: u32) -> Self {
         Self {
             incoming: ReceiveQueue::default(),
             window: SendWindow::new(),
             reading: ReadCount::default(),
+            last_round: round,
             known,
             finished: false,
             peer_finished: false,
@@ -124,11 +128,13 @@ impl ReadCount {
         let length = length as u32;
         self.total = self.total.wrapping_add(length);
         self.untold = self.untold.saturating_add(length);
-        let due = self.untold as usize >= config.max_stream_buffer / 2 || self.total == length;
-        if due {
-            self.untold = 0;
-        }
-        due
+        self.untold as usize >= config.max_stream_buffer / 2 || self.total == length
+    }
+
+    /// The total, to be told to the peer now.
+    pub(crate) fn tell(&mut self) -> u32 {
+        self.untold = 0;
+        self.total
     }
 }
 
@@ -172,7 +178,7 @@ mod tests {
         let mut reading = ReadCount::default();
         let due: Vec<_> = [4, 32_767, 1, 32_768, 10, 65_536]
             .into_iter()
-            .map(|length| reading.add(length, &config).then_some(reading.total))
+            .map(|length| reading.add(length, &config).then(|| reading.tell()))
             .collect();
         assert_eq!(
             due,

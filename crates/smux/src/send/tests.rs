@@ -128,7 +128,7 @@ fn nothing_is_kept_after_a_trim() {
     let mut queue = queue(|_| ());
     let mut out = Outgoing::new();
     for _ in 0..3 {
-        queue.push_data(STREAM, &[7; 100_000], usize::MAX);
+        queue.push_data(STREAM, &vec![7; 100_000], usize::MAX);
         queue.push_control(Command::Nop, StreamId(0));
         queue.load(&mut out);
         take(&mut out, usize::MAX);

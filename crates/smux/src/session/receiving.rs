@@ -147,7 +147,8 @@ impl Session {
             self.limit_excess();
             return self.check();
         }
-        self.streams.insert(id, Stream::new(false));
+        let round = self.send.past_round();
+        self.streams.insert(id, Stream::new(false, round));
         if self.backlog.is_empty() {
             self.events.push_back(Event::Opened);
         }

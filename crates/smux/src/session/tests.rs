@@ -181,7 +181,7 @@ fn an_idle_session_gives_its_buffers_back() {
     let mut out = Outgoing::new();
     for _ in 0..50 {
         let id = client.open().unwrap();
-        client.write(id, &[1; 60_000]).unwrap();
+        client.write(id, &vec![1; 60_000]).unwrap();
         carry(&mut client, &mut server, &mut out);
         client.release(id);
     }

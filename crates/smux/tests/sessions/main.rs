@@ -1,4 +1,8 @@
 //! Sessions against each other, against recorded bytes and against bad peers.
 
+mod flow;
+mod golden;
+mod hostile;
 mod streams;
 mod support;
+mod survive;

@@ -28,10 +28,10 @@ pub(crate) struct Task {
     /// The last error of a write or read.
     pub(crate) write_error: Option<StreamError>,
     pub(crate) read_error: Option<StreamError>,
-    written: usize,
-    finished: bool,
-    writer_waits: bool,
-    reader_waits: bool,
+    pub(crate) written: usize,
+    pub(crate) finished: bool,
+    pub(crate) writer_waits: bool,
+    pub(crate) reader_waits: bool,
 }
 
 /// One side: session, application, and its ends of the connection.
@@ -94,10 +94,6 @@ impl Task {
     pub(crate) fn all_written(&self) -> bool {
         self.written == self.to_write.len()
     }
-
-    pub(crate) fn written(&self) -> usize {
-        self.written
-    }
 }
 
 impl End {
@@ -142,10 +138,10 @@ impl End {
     pub(crate) fn take_input(&mut self) {
         loop {
             let before = self.inbox.len();
-            if self.session.wants_read() {
-                if let Err(error) = self.session.receive(&mut self.inbox) {
-                    self.failure = Some(error);
-                }
+            if self.session.wants_read()
+                && let Err(error) = self.session.receive(&mut self.inbox)
+            {
+                self.failure = Some(error);
             }
             if !self.take_events() && self.inbox.len() == before {
                 return;
