@@ -17,7 +17,7 @@ use crate::{
     outbound::Outbound,
     policy::{Admission, Answer, Asker, Authenticator, Bypass, BypassQuery, Credentials},
     registry::{Kind, Registry},
-    routing::{Chain, Choice, Hop, Node, Request},
+    routing::{Chain, Choice, Hop, Node, Request, Route},
     values::Values,
 };
 
@@ -306,7 +306,7 @@ impl Chain for Ref<dyn Chain> {
         &'a self,
         request: &'a Request,
         tried: &'a [Arc<Node>],
-    ) -> Answer<'a, Result<Vec<Arc<Node>>>> {
+    ) -> Answer<'a, Result<Route>> {
         match self.get() {
             Ok(now) => Answer::later(async move { now.route(request, tried).await }),
             Err(error) => Answer::Now(Err(error)),

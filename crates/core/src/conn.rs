@@ -38,6 +38,8 @@ pub struct Meta {
     pub host: Option<Addr>,
     /// What a TLS handshake found out.
     pub tls: Option<Arc<TlsFacts>>,
+    /// The way that was taken to the other end: nodes and target, for logs and records.
+    pub route: Option<Arc<str>>,
 }
 
 impl Meta {

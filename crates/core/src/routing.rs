@@ -4,10 +4,13 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::{
     addr::{Addr, Target},
@@ -32,12 +35,29 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// Counts the failures of a node, or of whatever else can be chosen.
+/// Counts the failures of a node, or of whatever else can be chosen, and keeps what its last
+/// probe found.
 #[derive(Debug, Default)]
 pub struct Marker {
     fails: AtomicU32,
-    /// Milliseconds since [`Marker::epoch`] of the last failure.
+    /// Milliseconds of the last failure, since the first one of the program.
     last: AtomicI64,
+    /// [`NEVER`], [`FAILED`], or the microseconds that the last probe took.
+    latency: AtomicU64,
+}
+
+const NEVER: u64 = 0;
+const FAILED: u64 = u64::MAX;
+
+/// What the last probe found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probed {
+    /// There was none yet.
+    Never,
+    /// It failed.
+    Failed,
+    /// It took so long.
+    Took(Duration),
 }
 
 impl Marker {
@@ -71,10 +91,37 @@ impl Marker {
             i128::from(since) < i128::try_from(timeout.as_millis()).unwrap_or(i128::MAX)
         }
     }
+
+    /// Notes the result of a probe: how long it took, or `None` for a failure. It counts as a
+    /// success or failure too.
+    pub fn probed(&self, took: Option<Duration>) {
+        let latency = match took {
+            Some(took) => {
+                self.reset();
+                u64::try_from(took.as_micros()).map_or(FAILED - 1, |t| t.clamp(1, FAILED - 1))
+            }
+            None => {
+                self.mark();
+                FAILED
+            }
+        };
+        self.latency.store(latency, Relaxed);
+    }
+
+    /// What the last probe found.
+    pub fn latency(&self) -> Probed {
+        match self.latency.load(Relaxed) {
+            NEVER => Probed::Never,
+            FAILED => Probed::Failed,
+            micros => Probed::Took(Duration::from_micros(micros)),
+        }
+    }
 }
 
-/// A node that can be chosen, with what its choice depends on.
+/// A node that can be chosen. Made by [`Node::new`]; the fields are set before it is shared.
+#[non_exhaustive]
 pub struct Node {
+    id: u64,
     /// Its name and address.
     pub addr: NodeAddr,
     /// The network to reach a forwarder's node over, when it isn't the client's.
@@ -89,6 +136,28 @@ pub struct Node {
     pub names: Names,
     /// Everything else that was configured: weight, backup, limits of failure.
     pub values: Values,
+}
+
+impl Node {
+    /// A node at an address that is just a target: it has neither transport nor sockets.
+    pub fn new(addr: NodeAddr) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: NEXT.fetch_add(1, Relaxed),
+            addr,
+            network: None,
+            transport: None,
+            sockets: None,
+            marker: Arc::default(),
+            names: Names::default(),
+            values: Values::new(),
+        }
+    }
+
+    /// A number that no other node of this process has: names repeat from hop to hop.
+    pub const fn id(&self) -> u64 {
+        self.id
+    }
 }
 
 /// Who turns names into addresses: a table first, then a resolver.
@@ -121,6 +190,8 @@ pub struct Request {
     pub host: Option<Addr>,
     /// The protocol that was sniffed.
     pub protocol: Option<&'static str>,
+    /// The HTTP request that was sniffed.
+    pub http: Option<Arc<HttpFacts>>,
     /// What the `hash` strategy hashes.
     pub hash: Option<Arc<str>>,
     /// Who asks.
@@ -144,11 +215,28 @@ impl Request {
     }
 }
 
+/// What a sniffed HTTP request asks for, as far as rules can be about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpFacts {
+    /// The method as sent.
+    pub method: String,
+    /// The path, without the query.
+    pub path: String,
+    /// The parameters of the query, decoded, in order.
+    pub query: Vec<(String, String)>,
+    /// The header fields in order.
+    pub headers: Vec<(String, String)>,
+    /// The body, or as much of its beginning as rules want to see.
+    pub body: Bytes,
+}
+
 /// What a hop has to say to a request.
 #[derive(Clone, Debug)]
 pub enum Choice {
     /// This node.
     Node(Arc<Node>),
+    /// Whichever of these answers first; never empty. Who can reach only one takes the first.
+    Race(Vec<Arc<Node>>),
     /// A rule of the hop keeps the request out: the way ends before the hop.
     Skip,
 }
@@ -163,18 +251,42 @@ pub trait Hop: Send + Sync + 'static {
     ) -> Answer<'a, Result<Choice>>;
 }
 
-/// A strategy among candidates that are all fit.
-pub trait Selector: Send + Sync + 'static {
-    /// The place of the chosen one in `candidates`; `None` when there are none.
-    fn choose(&self, candidates: &[Arc<Node>], request: &Request) -> Option<usize>;
+/// One step of a route.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// This node.
+    Node(Arc<Node>),
+    /// Whichever of these answers first.
+    Race(Vec<Arc<Node>>),
+}
+
+impl Step {
+    /// The nodes that may be taken.
+    pub fn nodes(&self) -> &[Arc<Node>] {
+        match self {
+            Self::Node(node) => std::slice::from_ref(node),
+            Self::Race(nodes) => nodes,
+        }
+    }
+}
+
+/// The way that a chain chose for one request.
+#[derive(Clone, Debug, Default)]
+pub struct Route {
+    /// The steps, the one next to us first; without any the way is direct.
+    pub steps: Vec<Step>,
+    /// Told of the success or failure of the route's nodes: the chain's marker, and that of the
+    /// group's entry which led to the chain.
+    pub markers: Vec<Arc<Marker>>,
 }
 
 /// Hops in order.
 pub trait Chain: Send + Sync + 'static {
-    /// The nodes to go through, the first one next to us; an empty list goes direct.
+    /// The way to take, with no node in it that is in `tried`; a route without steps goes direct.
+    /// An error when a hop that must be passed has no node to choose.
     fn route<'a>(
         &'a self,
         request: &'a Request,
         tried: &'a [Arc<Node>],
-    ) -> Answer<'a, Result<Vec<Arc<Node>>>>;
+    ) -> Answer<'a, Result<Route>>;
 }

@@ -141,6 +141,11 @@ impl ServiceSession {
             request.protocol = hint.protocol;
             let node = match hop.select(&request, &tried).await {
                 Ok(Choice::Node(node)) => node,
+                // The nodes of a forwarder are connected to one after the other.
+                Ok(Choice::Race(nodes)) => match nodes.into_iter().next() {
+                    Some(node) => node,
+                    None => return Err(failure.unwrap_or_else(|| no_route("an empty choice"))),
+                },
                 Ok(Choice::Skip) => return Err(no_route("the forwarder takes no such request")),
                 Err(error) => return Err(failure.unwrap_or(error)),
             };
@@ -168,7 +173,8 @@ impl ServiceSession {
 
     async fn connect(&mut self, target: &Target) -> Result<Upstream> {
         self.record.target = Some(target.clone());
-        let conn = self.serving.out.connect(target, &self.ask(target)).await?;
+        let mut conn = self.serving.out.connect(target, &self.ask(target)).await?;
+        self.record.route = conn.meta.route.take();
         Ok(Upstream::new(conn))
     }
 }

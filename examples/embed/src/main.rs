@@ -10,8 +10,7 @@ use gost_core::{
     build::Door,
     outbound::NodeAddr,
     policy::Answer,
-    routing::{Choice, Hop, Names, Node, Request},
-    values::Values,
+    routing::{Choice, Hop, Node, Request},
 };
 use gost_net::{
     listen::{self, TcpOptions},
@@ -37,15 +36,7 @@ impl Hop for Single {
 async fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
     let (listen_on, target) = args.next().zip(args.next()).context("usage: embed LISTEN TARGET")?;
-    let node = Node {
-        addr: NodeAddr::new(Addr::parse(&target).context("bad target")?),
-        network: None,
-        transport: None,
-        sockets: None,
-        marker: Arc::default(),
-        names: Names::default(),
-        values: Values::new(),
-    };
+    let node = Node::new(NodeAddr::new(Addr::parse(&target).context("bad target")?));
     let listener = listen::tcp(&listen_on, &TcpOptions::default(), &Door::default()).await?;
     let mut serving = Serving::new(Forward::shared(ForwardOptions::default()), Arc::new(Sockets::default()));
     serving.forwarder = Some(Arc::new(Single(Arc::new(node))));
