@@ -33,8 +33,8 @@ pub trait Packet: Send + Unpin + 'static {
 /// that the crate which moves datagrams knows.
 pub type RawPacket = Box<dyn Any + Send>;
 
-/// A number of datagrams in one arena.
-#[derive(Debug)]
+/// A number of datagrams in one arena. The default one has no room.
+#[derive(Debug, Default)]
 pub struct Batch {
     arena: Box<[u8]>,
     used: usize,
@@ -176,6 +176,23 @@ impl Batch {
         }
         self.clear();
         taken
+    }
+
+    /// Appends datagrams that were kept elsewhere, in a new arena that is no larger than need be.
+    pub fn extend(&mut self, kept: impl IntoIterator<Item = (Box<[u8]>, Addr)>) {
+        let kept: Vec<_> = kept.into_iter().collect();
+        if kept.is_empty() {
+            return;
+        }
+        let more = kept.iter().map(|(payload, _)| payload.len()).sum::<usize>();
+        let mut all = Self::with_capacity(self.bytes() + more);
+        for (payload, addr) in self.iter() {
+            all.push(payload, addr.clone());
+        }
+        for (payload, addr) in kept {
+            all.push(&payload, addr);
+        }
+        *self = all;
     }
 
     /// Appends a datagram; false when there is no room for it.
