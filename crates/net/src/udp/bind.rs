@@ -1,0 +1,103 @@
+//! Opening UDP sockets.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use gost_core::{
+    addr::Addr,
+    build::Door,
+    error::{Error, Phase, Result, Why},
+    listener::Listener,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{FlowOptions, Flows, UdpConn};
+use crate::sockets::in_netns;
+
+/// What the system should keep of a burst until we read it, as far as it allows so much.
+const LISTENER_BUFFER: usize = 4 << 20;
+const CONN_BUFFER: usize = 1 << 20;
+
+/// Listens at an address such as `:53`, `[::1]:53`, `0.0.0.0:53` or `localhost:53`, through a door:
+/// in its network namespace, with its meter beside that of the options.
+///
+/// An address that begins with `:` or `[` may be IPv6, and takes both families where it is a
+/// wildcard; any other, a host name too, is IPv4.
+pub async fn listen(at: &str, mut options: FlowOptions, door: &Door) -> Result<Box<dyn Listener>> {
+    options.meter = options.meter.and(door.meter.clone());
+    let socket = bind(at, door).await?;
+    let local = socket.local_addr()?.into();
+    let flows = Flows::new(Box::new(UdpConn::new(socket)?), local, options)?;
+    Ok(Box::new(flows))
+}
+
+/// Opens a socket at an address as [`listen`] takes it.
+pub async fn bind(at: &str, door: &Door) -> Result<UdpSocket> {
+    let bad = || Error::new(Why::BadInput, format!("listen {at:?}: not an address"));
+    let netns = door.netns.as_deref();
+    match Addr::parse(at).ok_or_else(bad)? {
+        Addr::Ip(addr) => bind_at(addr, netns),
+        addr if addr.host().is_empty() => {
+            let port = addr.port();
+            bind_at((Ipv6Addr::UNSPECIFIED, port).into(), netns).or_else(|error| {
+                // A machine without IPv6. Whatever else is wrong is wrong here too.
+                bind_at((Ipv4Addr::UNSPECIFIED, port).into(), netns).map_err(|_| error)
+            })
+        }
+        Addr::Name(host, port) => {
+            let unresolved = || {
+                Error::new(Why::Unresolved, format!("listen {at}: no IPv4 address"))
+                    .phase(Phase::Resolve)
+            };
+            let mut found = tokio::net::lookup_host((&*host, port))
+                .await
+                .map_err(|e| unresolved().caused_by(e))?;
+            let v4 = found.find(SocketAddr::is_ipv4).ok_or_else(unresolved)?;
+            bind_at(v4, netns)
+        }
+        Addr::Any | Addr::Path(_) => Err(bad()),
+    }
+}
+
+/// Opens a socket at an address, perhaps in a network namespace. The IPv6 wildcard takes IPv4 too.
+pub fn bind_at(addr: SocketAddr, netns: Option<&str>) -> Result<UdpSocket> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+        if addr.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&addr.into())?;
+        keep_bursts(&socket, LISTENER_BUFFER);
+        Ok(socket.into())
+    };
+    in_netns(netns, open).map_err(|e| {
+        Error::from(e)
+            .phase(Phase::Bind)
+            .context(format_args!("listen {addr}/udp"))
+    })
+}
+
+/// Makes a conversation of a socket that its maker has bound or connected as it should be.
+pub fn adopt(socket: Socket) -> std::io::Result<UdpConn> {
+    keep_bursts(&socket, CONN_BUFFER);
+    UdpConn::new(socket.into())
+}
+
+/// Opens a conversation with one address, from a port of the system's choice.
+pub fn connect(to: SocketAddr) -> Result<UdpConn> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.connect(&to.into())?;
+        adopt(socket)
+    };
+    open().map_err(|e| {
+        Error::from(e)
+            .phase(Phase::Dial)
+            .context(format_args!("dial {to}/udp"))
+    })
+}
+
+/// Asks for a larger receive buffer; a system that gives less is no error.
+fn keep_bursts(socket: &Socket, bytes: usize) {
+    let _ = socket.set_recv_buffer_size(bytes);
+}
