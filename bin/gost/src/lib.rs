@@ -1,1 +1,95 @@
-//! A tunnel and proxy toolkit
+//! The gost program, as a library: run it with components of your own.
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! fn main() -> ExitCode {
+//!     let mut components = gost::components();
+//!     // my_crate::register(&mut components);
+//!     gost::run(components)
+//! }
+//! ```
+
+mod daemon;
+mod log;
+mod print;
+mod signals;
+mod workers;
+
+use std::process::ExitCode;
+
+use gost_config::{Action, Kind, Names, usage};
+use gost_core::{
+    handler::Handler,
+    listener::Listener,
+    outbound::{Connector, Dialer},
+    registry::Registry,
+};
+
+/// The components of this workspace that the program was built with.
+pub fn components() -> Registry {
+    let mut registry = Registry::new();
+    #[cfg(feature = "tcp")]
+    gost_x_tcp::register(&mut registry);
+    #[cfg(feature = "udp")]
+    gost_x_udp::register(&mut registry);
+    #[cfg(feature = "unix")]
+    gost_x_unix::register(&mut registry);
+    #[cfg(feature = "stdio")]
+    gost_x_stdio::register(&mut registry);
+    #[cfg(feature = "remote")]
+    gost_x_remote::register(&mut registry);
+    #[cfg(feature = "mtcp")]
+    gost_x_mtcp::register(&mut registry);
+    #[cfg(feature = "direct")]
+    gost_x_direct::register(&mut registry);
+    #[cfg(feature = "relay")]
+    gost_x_relay::register(&mut registry);
+    #[cfg(feature = "socks")]
+    gost_x_socks::register(&mut registry);
+    #[cfg(feature = "http")]
+    gost_x_http::register(&mut registry);
+    #[cfg(feature = "forward")]
+    gost_x_forward::register(&mut registry);
+    #[cfg(feature = "auto")]
+    gost_x_auto::register(&mut registry);
+    #[cfg(feature = "auth")]
+    gost_x_auth::register(&mut registry);
+    registry
+}
+
+/// Does what the command line of the process asks for, with the given components.
+pub fn run(components: Registry) -> ExitCode {
+    let args: Vec<String> = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    match Action::of(&args) {
+        Action::Workers(groups) => workers::run(&groups),
+        Action::Version => print::version(),
+        Action::Help => {
+            eprint!("{}", usage());
+            ExitCode::SUCCESS
+        }
+        Action::Print(flags) => print::config(&flags, &names(&components)),
+        Action::Run(flags) => daemon::run(&flags, &names(&components), components),
+        Action::Refuse(error) => {
+            eprint!("{error}\n{}", usage());
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The names that a scheme can have: the original's, and those of the components there are.
+fn names(components: &Registry) -> Names {
+    let mut names = Names::default();
+    let kinds = [
+        (Kind::Handler, components.names::<dyn Handler>()),
+        (Kind::Listener, components.names::<dyn Listener>()),
+        (Kind::Connector, components.names::<dyn Connector>()),
+        (Kind::Dialer, components.names::<dyn Dialer>()),
+    ];
+    for (kind, all) in kinds {
+        for name in all {
+            names.add(kind, name);
+        }
+    }
+    names
+}

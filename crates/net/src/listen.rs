@@ -1,22 +1,24 @@
 //! Listeners of sockets of the system.
 
 use std::{
+    fs::Permissions,
     io,
     net::{Ipv6Addr, SocketAddr},
+    os::unix::fs::PermissionsExt,
     time::Duration,
 };
 
 use gost_core::{
     addr::Addr,
     build::Door,
-    conn::{Conn, Meta},
+    conn::{Conn, Io, Meta},
     error::{Error, Phase, Result, Why},
     listener::{Accepted, Incoming, Listener},
     meter::Meter,
     options,
 };
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 
 use crate::{Metered, proxy_protocol, sockets};
 
@@ -152,17 +154,91 @@ impl Listener for TcpDoor {
         let stream = Metered::wrap(Box::new(socket), self.meter.clone());
         let peer = meta.peer.clone();
         let conn = Conn {
-            io: gost_core::conn::Io::Stream(stream),
+            io: Io::Stream(stream),
             meta: Box::new(meta),
         };
-        if self.proxy_protocol {
-            let finish = async { proxy_protocol::accept(conn).await.map(Accepted::One) };
-            return Ok(Incoming::later(peer, finish));
-        }
-        Ok(Incoming::ready(peer, conn))
+        Ok(incoming(peer, conn, self.proxy_protocol))
     }
 
     fn addr(&self) -> Addr {
         self.local.clone()
     }
+}
+
+/// Listens on a Unix socket at a path, with a file mode if one is given.
+///
+/// A socket file that nobody listens on any more is replaced; one that somebody does listen on,
+/// and any other file, is an error.
+pub fn unix(path: &str, mode: Option<u32>, door: &Door) -> Result<Box<dyn Listener>> {
+    let failed = |e: io::Error| {
+        Error::from(e)
+            .context(format!("listen on {path}"))
+            .phase(Phase::Bind)
+    };
+    let listener = match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
+            std::fs::remove_file(path).and_then(|()| UnixListener::bind(path))
+        }
+        result => result,
+    }
+    .map_err(failed)?;
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed)?;
+    }
+    Ok(Box::new(UnixDoor {
+        listener,
+        local: Addr::path(path),
+        meter: door.meter.clone(),
+        proxy_protocol: door.proxy_protocol,
+    }))
+}
+
+/// True for a socket that refuses connections.
+fn is_stale(path: &str) -> bool {
+    std::os::unix::net::UnixStream::connect(path)
+        .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// A listening Unix socket. Its file goes when it does.
+#[derive(Debug)]
+pub struct UnixDoor {
+    listener: UnixListener,
+    local: Addr,
+    meter: Meter,
+    proxy_protocol: bool,
+}
+
+#[async_trait::async_trait]
+impl Listener for UnixDoor {
+    async fn accept(&mut self) -> Result<Incoming> {
+        let (socket, _) = self.listener.accept().await?;
+        let stream = Metered::wrap(Box::new(socket), self.meter.clone());
+        let meta = Box::new(Meta::new(self.local.clone(), Addr::Any));
+        let conn = Conn {
+            io: Io::Stream(stream),
+            meta,
+        };
+        Ok(incoming(Addr::Any, conn, self.proxy_protocol))
+    }
+
+    fn addr(&self) -> Addr {
+        self.local.clone()
+    }
+}
+
+impl Drop for UnixDoor {
+    fn drop(&mut self) {
+        if let Addr::Path(path) = &self.local {
+            // Somebody may have removed it already.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn incoming(peer: Addr, conn: Conn, proxy_protocol: bool) -> Incoming {
+    if proxy_protocol {
+        let finish = async { proxy_protocol::accept(conn).await.map(Accepted::One) };
+        return Incoming::later(peer, finish);
+    }
+    Incoming::ready(peer, conn)
 }

@@ -52,7 +52,7 @@ fn same_family(a: SocketAddr, b: SocketAddr) -> (SocketAddr, SocketAddr) {
     }
     let mapped = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => IpAddr::V6(ip.to_ipv6_mapped()),
-        v6 => v6,
+        v6 @ IpAddr::V6(_) => v6,
     };
     (
         SocketAddr::new(mapped(a.ip()), a.port()),
@@ -100,7 +100,7 @@ async fn read(stream: &mut dyn Stream, buffer: &mut BytesMut) -> Result<Option<S
             HeaderResult::V2(Ok(header)) => (v2_client(header), header.len()),
             // Something else that begins with one of the two letters.
             HeaderResult::V1(Err(_)) if !buffer.starts_with(b"PROXY ") => return Ok(None),
-            HeaderResult::V2(Err(_)) if !buffer.starts_with(&ppp::v2::PROTOCOL_PREFIX[..]) => {
+            HeaderResult::V2(Err(_)) if !buffer.starts_with(v2::PROTOCOL_PREFIX) => {
                 return Ok(None);
             }
             HeaderResult::V1(Err(error)) => return Err(broken(error)),

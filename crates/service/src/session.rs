@@ -11,18 +11,20 @@ use std::{
 
 use async_trait::async_trait;
 use gost_core::{
-    addr::{Addr, Network, Target},
-    build::Door,
-    conn::Conn,
+    addr::{Addr, Target},
+    conn::{Conn, Io},
     error::{Error, Phase, Result, Side, Why},
     listener::{BoxFuture, Listener},
     outbound::{Ask, BindOptions, Outbound},
     packet::Packet,
-    policy::{Asker, BypassQuery, Credentials, Family},
+    policy::{Answer, Asker, BypassQuery, Credentials, Family},
     routing::{Choice, Request},
     session::{Hint, Record, Session, SessionId, SessionOps, Upstream},
 };
-use gost_net::copy::{CopyOptions, Outcome};
+use gost_net::{
+    copy::{CopyOptions, Outcome},
+    udp::{self, Filtered, RelayOptions, UdpConn},
+};
 
 use crate::{
     connection::{Relay, ip_of},
@@ -241,8 +243,35 @@ impl SessionOps for ServiceSession {
 
     async fn listen_packet(&mut self, at: SocketAddr) -> Result<Conn> {
         self.settled();
-        let _ = (at, Door::default());
-        Err(Error::new(Why::Unsupported, "udp"))
+        let socket = gost_net::udp::bind_at(at, None)?;
+        let names = self.serving.policies.names.clone();
+        let resolve = Arc::new(
+            move |addr: &Addr| -> BoxFuture<'static, Result<SocketAddr>> {
+                let (names, addr) = (names.clone(), addr.clone());
+                Box::pin(
+                    async move { gost_net::sockets::resolve(&addr, &names, Family::Any).await },
+                )
+            },
+        );
+        let conn = UdpConn::new(socket)?.with_resolver(resolve).into_conn();
+        let Some(bypass) = self.serving.policies.bypass.clone() else {
+            return Ok(conn);
+        };
+        let asker = self.asker();
+        let check = Arc::new(move |addr: &Addr| {
+            let (bypass, asker) = (bypass.clone(), asker.clone());
+            let query = BypassQuery {
+                target: Target::udp(addr.clone()),
+                host: None,
+                path: None,
+            };
+            Answer::later(async move { !bypass.contains(&query, &asker).await })
+        });
+        let (packet, meta) = conn.into_packet()?;
+        Ok(Conn {
+            io: Io::Packet(Box::new(Filtered::new(packet, check))),
+            meta,
+        })
     }
 
     async fn check(&self, target: &Target) -> Result<()> {
@@ -286,6 +315,17 @@ pub(crate) fn relay_datagrams(
     upstream: Box<dyn Packet>,
     options: CopyOptions,
 ) -> BoxFuture<'static, Outcome> {
-    let _ = (client, upstream, options, Network::Udp);
-    Box::pin(std::future::pending())
+    let options = RelayOptions {
+        idle: options.idle,
+        meter: options.meter,
+        check: None,
+    };
+    Box::pin(async move {
+        let outcome = udp::relay(client, upstream, options).await;
+        Outcome {
+            input: outcome.input.bytes,
+            output: outcome.output.bytes,
+            error: outcome.error,
+        }
+    })
 }

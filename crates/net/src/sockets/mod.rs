@@ -6,7 +6,7 @@ mod race;
 
 use std::{
     fmt, io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
@@ -14,11 +14,11 @@ use async_trait::async_trait;
 use gost_core::{
     addr::{Addr, Network, Target},
     build::Door,
-    conn::{Conn, Meta},
+    conn::{Conn, Io, Meta},
     error::{Error, Phase, Result, Side, Why},
     listener::Listener,
     outbound::{Ask, BindOptions, Outbound, PathId},
-    policy::{Asker, BypassQuery, Family},
+    policy::{Answer, Asker, BypassQuery, Family},
     routing::Names,
 };
 use socket2::{Domain, Protocol, Socket, Type};
@@ -29,7 +29,10 @@ use tokio::{
 
 use self::interface::Source;
 pub(crate) use self::netns::in_netns;
-use crate::{listen, proxy_protocol};
+use crate::{
+    listen, proxy_protocol,
+    udp::{self, FlowOptions, UdpConn},
+};
 
 /// How sockets are opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,6 +103,95 @@ impl Sockets {
             }
         }
         Err(dial_error(failed, to))
+    }
+
+    async fn udp(&self, to: &Target, ask: &Ask) -> Result<Conn> {
+        if to.addr == Addr::Any {
+            return self.association(ask);
+        }
+        let addresses = addresses(to, ask).await?;
+        let mut failed = Error::new(Why::Unresolved, format!("dial {to}: no address"));
+        for to in addresses {
+            match self.udp_to(to) {
+                Ok(conn) => return Ok(conn.into_conn()),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    fn udp_to(&self, to: SocketAddr) -> Result<UdpConn> {
+        let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for source in self.sources(to)? {
+            let opened = self.open(&source, to, Type::DGRAM).and_then(|socket| {
+                socket.connect(&to.into())?;
+                udp::adopt(socket)
+            });
+            match opened {
+                Ok(conn) => return Ok(conn),
+                Err(error) if source.strict => return Err(dial_error(error, to)),
+                Err(error) => failed = error,
+            }
+        }
+        Err(dial_error(failed, to))
+    }
+
+    /// A socket without a peer: each datagram says where it goes. Names are resolved here.
+    fn association(&self, ask: &Ask) -> Result<Conn> {
+        let any: SocketAddr = (Ipv6Addr::UNSPECIFIED, 0).into();
+        let v4: SocketAddr = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let open = |at: SocketAddr| {
+            let source = self.sources(at)?.swap_remove(0);
+            self.open(&source, at, Type::DGRAM)
+                .and_then(|socket| {
+                    if at.is_ipv6() {
+                        socket.set_only_v6(false)?;
+                    }
+                    if socket
+                        .local_addr()
+                        .is_ok_and(|a| a.as_socket().is_none_or(|a| a.port() == 0))
+                    {
+                        socket.bind(&at.into())?;
+                    }
+                    udp::adopt(socket)
+                })
+                .map_err(|e| dial_error(e, "udp association"))
+        };
+        // With an interface the family is that of its address, most likely IPv4.
+        let conn = if self.options.interface.is_empty() {
+            open(any).or_else(|_| open(v4))
+        } else {
+            open(v4)
+        }?;
+        let names = self.names.clone();
+        let conn = conn.with_resolver(Arc::new(move |addr: &Addr| {
+            let (names, addr) = (names.clone(), addr.clone());
+            Box::pin(async move { resolve(&addr, &names, Family::Any).await })
+        }));
+        let Some(bypass) = ask.bypass.clone() else {
+            return Ok(conn.into_conn());
+        };
+        let (packet, meta) = conn.into_conn().into_packet()?;
+        let session = ask.session;
+        let check = Arc::new(move |addr: &Addr| {
+            let (bypass, target) = (bypass.clone(), Target::udp(addr.clone()));
+            Answer::later(async move {
+                let query = BypassQuery {
+                    target,
+                    host: None,
+                    path: None,
+                };
+                let asker = Asker {
+                    session,
+                    ..Asker::default()
+                };
+                !bypass.contains(&query, &asker).await
+            })
+        });
+        Ok(Conn {
+            io: Io::Packet(Box::new(udp::Filtered::new(packet, check))),
+            meta,
+        })
     }
 
     fn sources(&self, to: SocketAddr) -> Result<Vec<Source>> {
@@ -243,6 +335,7 @@ impl Outbound for Sockets {
         let dial = async {
             match (to.network, &to.addr) {
                 (Network::Tcp, _) => self.tcp(to, ask).await,
+                (Network::Udp, _) => self.udp(to, ask).await,
                 (Network::Unix, Addr::Path(path)) => {
                     let socket = UnixStream::connect(path)
                         .await
@@ -257,7 +350,7 @@ impl Outbound for Sockets {
             .map_err(|e| e.phase(Phase::Dial))
     }
 
-    async fn bind(&self, at: &Target, _: &Ask, _: &BindOptions) -> Result<Box<dyn Listener>> {
+    async fn bind(&self, at: &Target, _: &Ask, how: &BindOptions) -> Result<Box<dyn Listener>> {
         match at.network {
             Network::Tcp => {
                 let door = Door::default();
@@ -266,7 +359,17 @@ impl Outbound for Sockets {
                         .await?,
                 ))
             }
-            _ => Err(unsupported("listen on", at, Phase::Bind)),
+            Network::Udp => {
+                let options = FlowOptions {
+                    ttl: how.ttl,
+                    queue: how.queue,
+                    backlog: how.backlog,
+                    ..FlowOptions::default()
+                };
+                udp::listen(&at.addr.to_string(), options, &Door::default()).await
+            }
+            Network::Unix => listen::unix(&at.addr.host(), None, &Door::default()),
+            Network::Ip | Network::Serial => Err(unsupported("listen on", at, Phase::Bind)),
         }
     }
 

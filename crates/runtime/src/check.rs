@@ -1,0 +1,237 @@
+//! What is wrong with a configuration that only the components can tell: types that do not exist,
+//! options that do not fit, keys that nobody knows, sections that this version can't build.
+
+use gost_config::{
+    Config, Connector, Dialer, ForwardNode, Forwarder, Handler, Hop, Kind, Listener, Names, Node,
+    Place, Problem, Service, nearest,
+};
+use gost_core::{
+    options::{KeyInfo, Options},
+    registry::Registry,
+    values::Values,
+};
+use gost_service::SessionOptions;
+
+use crate::options::{HopOptions, NodeOptions, ServiceOptions};
+
+/// Everything wrong, without building anything.
+pub(crate) fn check(config: &Config, registry: &Registry) -> Vec<Problem> {
+    let mut check = Check { registry, problems: Vec::new() };
+    check.sections(config);
+    for service in &config.services {
+        check.service(service);
+    }
+    for hop in config.hops.iter().chain(config.chains.iter().flat_map(|chain| chain.hops.iter())) {
+        check.hop(hop);
+    }
+    check.unknown_keys(config);
+    check.problems
+}
+
+struct Check<'a> {
+    registry: &'a Registry,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn unsupported(&mut self, place: &Place, key: &str) {
+        self.problems.push(place.error(key, "this version can't do this yet"));
+    }
+
+    /// Sections that nothing here can build are refused, never ignored.
+    fn sections(&mut self, config: &Config) {
+        macro_rules! refuse {
+            ($($field:ident => $key:literal),*) => {$(
+                for item in &config.$field {
+                    self.problems.push(item.place.error("", concat!("this version has no ", $key, " yet")));
+                }
+            )*};
+        }
+        refuse!(
+            admissions => "admissions", bypasses => "bypasses", resolvers => "resolvers", hosts => "hosts",
+            ingresses => "ingresses", routers => "routers", sds => "sds", recorders => "recorders",
+            rewriters => "rewriters", caches => "caches", limiters => "limiters", quotas => "quotas",
+            climiters => "climiters", rlimiters => "rlimiters", observers => "observers"
+        );
+        for auther in &config.authers {
+            let loaders = [
+                (auther.file.is_some(), "file"),
+                (auther.redis.is_some(), "redis"),
+                (auther.http.is_some(), "http"),
+                (auther.plugin.is_some(), "plugin"),
+            ];
+            self.unsupported_keys(&auther.place, &loaders);
+        }
+        if let Some(api) = &config.api {
+            self.unsupported(&api.place, "addr");
+        }
+        if let Some(metrics) = config.metrics.as_ref().filter(|metrics| !metrics.addr.is_empty()) {
+            self.unsupported(&metrics.place, "addr");
+        }
+        if let Some(profiling) = &config.profiling {
+            self.unsupported(&profiling.place, "addr");
+        }
+    }
+
+    fn unsupported_keys(&mut self, place: &Place, keys: &[(bool, &str)]) {
+        for (given, key) in keys {
+            if *given {
+                self.unsupported(place, key);
+            }
+        }
+    }
+
+    fn service(&mut self, service: &Service) {
+        self.options::<ServiceOptions>(&service.metadata);
+        let handler = service.handler.clone().unwrap_or_else(|| Handler {
+            place: service.place.clone(),
+            ..Handler::default()
+        });
+        let listener = service.listener.clone().unwrap_or_else(|| Listener {
+            place: service.place.clone(),
+            ..Listener::default()
+        });
+        self.options::<SessionOptions>(&handler.metadata);
+        self.component::<dyn gost_core::handler::Handler>(
+            Kind::Handler,
+            or(&handler.r#type, "auto"),
+            &handler.place,
+            &handler.metadata,
+        );
+        self.component::<dyn gost_core::listener::Listener>(
+            Kind::Listener,
+            or(&listener.r#type, "tcp"),
+            &listener.place,
+            &listener.metadata,
+        );
+        if let Some(forwarder) = &service.forwarder {
+            self.forwarder(forwarder);
+        }
+    }
+
+    fn forwarder(&mut self, forwarder: &Forwarder) {
+        for node in &forwarder.nodes {
+            self.forward_node(node);
+        }
+    }
+
+    fn forward_node(&mut self, node: &ForwardNode) {
+        self.options::<NodeOptions>(&node.metadata);
+        // What only a sniffed HTTP request could obey.
+        self.unsupported_keys(&node.place, &[(node.http.is_some(), "http"), (node.tls.is_some(), "tls")]);
+    }
+
+    fn hop(&mut self, hop: &Hop) {
+        self.options::<HopOptions>(&hop.metadata);
+        let loaders = [
+            (hop.file.is_some(), "file"),
+            (hop.redis.is_some(), "redis"),
+            (hop.http.is_some(), "http"),
+            (hop.plugin.is_some(), "plugin"),
+        ];
+        self.unsupported_keys(&hop.place, &loaders);
+        for node in &hop.nodes {
+            self.node(node);
+        }
+    }
+
+    fn node(&mut self, node: &Node) {
+        self.options::<NodeOptions>(&node.metadata);
+        let connector = node.connector.clone().unwrap_or_else(|| Connector {
+            place: node.place.clone(),
+            ..Connector::default()
+        });
+        let dialer =
+            node.dialer.clone().unwrap_or_else(|| Dialer { place: node.place.clone(), ..Dialer::default() });
+        self.component::<dyn gost_core::outbound::Connector>(
+            Kind::Connector,
+            or(&connector.r#type, "http"),
+            &connector.place,
+            &connector.metadata,
+        );
+        self.component::<dyn gost_core::outbound::Dialer>(
+            Kind::Dialer,
+            or(&dialer.r#type, "tcp"),
+            &dialer.place,
+            &dialer.metadata,
+        );
+    }
+
+    fn component<K: gost_core::registry::Kind + ?Sized>(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        place: &Place,
+        values: &Values,
+    ) {
+        if self.registry.has::<K>(name) {
+            let errors = self.registry.check::<K>(name, values);
+            self.problems.extend(errors.into_iter().map(|error| {
+                Problem::new(gost_config::Severity::Error, error.place, error.key, format!("expected {}", error.expected))
+            }));
+            return;
+        }
+        // Nobody can tell which of its keys are known: say only that the type is missing.
+        for entry in values.iter() {
+            entry.mark.read();
+        }
+        let word = kind.word();
+        let message = if Names::default().has(kind, name) {
+            format!("this version has no {word} {name:?} yet")
+        } else {
+            let known = self.registry.names::<K>();
+            let hint = nearest(name, known.iter().copied()).map(|near| format!("; did you mean {near:?}?"));
+            format!("unknown {word} {name:?}{}", hint.unwrap_or_default())
+        };
+        self.problems.push(place.error("type", message));
+    }
+
+    fn options<O: Options>(&mut self, values: &Values) {
+        let mut errors = Vec::new();
+        O::read(values, &mut errors);
+        self.problems.extend(errors.into_iter().map(|error| {
+            Problem::new(gost_config::Severity::Error, error.place, error.key, format!("expected {}", error.expected))
+        }));
+    }
+
+    /// Keys that nobody read. What a command line copied to several places is said once.
+    fn unknown_keys(&mut self, config: &Config) {
+        let mut finder = UnreadKeys { known: known_keys(self.registry), found: Vec::new() };
+        config.visit_all(&mut finder);
+        self.problems.append(&mut finder.found);
+    }
+}
+
+/// The value, or a default where it is empty.
+pub(crate) fn or<'a>(value: &'a str, default: &'a str) -> &'a str {
+    let value = value.trim();
+    if value.is_empty() { default } else { value }
+}
+
+fn known_keys(registry: &Registry) -> Vec<&'static str> {
+    let own = [SessionOptions::table(), ServiceOptions::table(), NodeOptions::table()];
+    let components = registry.tables().into_values();
+    let keys = |table: Vec<KeyInfo>| table.into_iter().flat_map(|key| key.keys.iter().copied());
+    own.into_iter().chain(components).flat_map(keys).collect()
+}
+
+struct UnreadKeys {
+    known: Vec<&'static str>,
+    found: Vec<Problem>,
+}
+
+impl gost_config::Visitor for UnreadKeys {
+    fn metadata(&mut self, values: &Values) {
+        for entry in values.iter().filter(|entry| !entry.mark.is_read()) {
+            entry.mark.read();
+            let hint = nearest(&entry.key, self.known.iter().copied());
+            let hint = hint.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+            self.found.push(Problem::new(
+                gost_config::Severity::Warning,
+                entry.mark.to_string(),
+                entry.key.clone(),
+                format!("unknown key{hint}"),
+            ));
+        }
+    }
+}

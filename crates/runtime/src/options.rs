@@ -1,0 +1,56 @@
+//! The keys that services, hops and nodes themselves have, whatever they are made of.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use gost_core::options;
+
+options! {
+    /// Metadata of a service.
+    pub struct ServiceOptions {
+        /// Expect a PROXY header, of either version, in front of each connection.
+        proxy_protocol: u8 = 0, "proxyProtocol";
+        /// Interfaces or addresses to send from; `auto` for the one the client came in on.
+        interface: String = String::new(), "interface";
+        /// `SO_MARK` of outgoing sockets.
+        so_mark: u32 = 0, "so_mark";
+        /// The network namespace to listen in.
+        netns: Option<String> = None, "netns";
+        /// The network namespace to dial in.
+        netns_out: Option<String> = None, "netns.out";
+        /// How long each attempt to open something may take.
+        dial_timeout: Duration = Duration::from_secs(15), "dialTimeout";
+        /// Go direct, whatever chain handler and listener name.
+        ignore_chain: bool = false, "ignoreChain";
+        /// Text in every record of the service.
+        labels: BTreeMap<String, String> = BTreeMap::new(), "labels";
+    }
+}
+
+options! {
+    /// Metadata of a hop, inherited by its nodes.
+    pub struct HopOptions {
+        /// Interfaces or addresses to send from.
+        interface: Option<String> = None, "interface";
+        /// `SO_MARK` of sockets to the nodes.
+        so_mark: Option<u32> = None, "so_mark";
+        /// Send a PROXY header of this version to the nodes.
+        proxy_protocol: Option<u8> = None, "proxyProtocol";
+        /// The network namespace to dial in.
+        netns: Option<String> = None, "netns";
+    }
+}
+
+options! {
+    /// Metadata of a node.
+    pub struct NodeOptions {
+        ..sockets: HopOptions;
+        /// How often it is chosen by the `random` strategy, relative to others.
+        weight: i64 = 1, "weight";
+        /// Chosen only when no other is left.
+        backup: bool = false, "backup";
+        /// Failures after which it counts as failed.
+        max_fails: Option<i64> = None, "maxFails";
+        /// How long it counts as failed.
+        fail_timeout: Option<Duration> = None, "failTimeout";
+    }
+}
