@@ -1,0 +1,28 @@
+//! The keys of handler and connector.
+
+use std::time::Duration;
+
+use gost_core::options;
+
+options! {
+    /// Options of the relay handler.
+    pub struct RelayOptions {
+        /// Let clients listen here: TCP and Unix sockets, UDP sockets and associations.
+        bind: bool = false, "bind";
+        /// Answer at once instead of holding the answer some milliseconds for the first data.
+        nodelay: bool = false, "nodelay";
+        /// Read for compatibility: datagrams of any size pass.
+        udp_buffer_size: usize = 4096, "udp.bufferSize" | "udpBufferSize";
+    }
+}
+
+options! {
+    /// Options of the relay connector.
+    pub struct RelayConnectorOptions {
+        /// How long the node may take to answer where its answer is waited for; 0 for the default.
+        connect_timeout: Duration = Duration::ZERO, "connectTimeout";
+        /// Send the request at once and wait a moment for the answer, instead of holding the
+        /// request some milliseconds for the first data.
+        nodelay: bool = false, "nodelay";
+    }
+}
