@@ -199,6 +199,10 @@ impl AsyncRead for Prefixed<Box<dyn Stream>> {
         let n = self.ahead.len().min(buf.remaining());
         buf.put_slice(&self.ahead[..n]);
         self.ahead.advance(n);
+        if self.ahead.is_empty() {
+            // An empty remainder would keep its buffer for as long as the connection lives.
+            self.ahead = Bytes::new();
+        }
         Poll::Ready(Ok(()))
     }
 }
