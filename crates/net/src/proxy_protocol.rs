@@ -22,6 +22,9 @@ const WAIT: Duration = Duration::from_secs(10);
 /// The longest header that is taken: a v2 header has 16 bytes and up to 536 are ever seen.
 const LONGEST: usize = 16 + 1024;
 
+/// The longest line of version 1, by its specification.
+const LONGEST_LINE: usize = 107;
+
 /// A header of version 1 or 2 (anything above 1 is 2).
 pub fn encode(version: u8, client: SocketAddr, local: SocketAddr) -> Vec<u8> {
     let (client, local) = same_family(client, local);
@@ -91,15 +94,22 @@ async fn read(stream: &mut dyn Stream, buffer: &mut BytesMut) -> Result<Option<S
         if !matches!(buffer.first(), Some(b'P' | b'\r')) {
             return Ok(None);
         }
+        // A line of version 1 can be judged only as a whole.
+        let is_line = buffer.starts_with(b"PROXY ");
+        let is_whole_line = buffer.contains(&b'\n') || buffer.len() >= LONGEST_LINE;
+        let is_begun = b"PROXY ".starts_with(buffer) || (is_line && !is_whole_line);
+        if is_begun {
+            continue;
+        }
         let header = HeaderResult::parse(buffer);
-        if header.is_incomplete() && buffer.len() < LONGEST {
+        if header.is_incomplete() && !is_line && buffer.len() < LONGEST {
             continue;
         }
         let (client, length) = match &header {
             HeaderResult::V1(Ok(header)) => (v1_client(&header.addresses), header.header.len()),
             HeaderResult::V2(Ok(header)) => (v2_client(header), header.len()),
             // Something else that begins with one of the two letters.
-            HeaderResult::V1(Err(_)) if !buffer.starts_with(b"PROXY ") => return Ok(None),
+            HeaderResult::V1(Err(_)) if !is_line => return Ok(None),
             HeaderResult::V2(Err(_)) if !buffer.starts_with(v2::PROTOCOL_PREFIX) => {
                 return Ok(None);
             }
