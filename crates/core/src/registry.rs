@@ -37,6 +37,7 @@ kinds! {
     Arc crate::handler::Handler, "handler";
     Arc crate::outbound::Dialer, "dialer";
     Arc crate::outbound::Connector, "connector";
+    Arc crate::outbound::Upgrade, "upgrade";
     Arc crate::routing::Hop, "hop";
     Arc crate::routing::Chain, "chain";
     Arc crate::policy::Authenticator, "auther";
