@@ -1,5 +1,4 @@
 //! The configuration of gost as data: schema, file formats, command line, output.
-#![allow(unused)]
 mod check;
 mod cli;
 mod decode;
@@ -15,6 +14,9 @@ mod schema;
 mod source;
 mod suggest;
 mod tree;
+
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     check::check,

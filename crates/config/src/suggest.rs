@@ -7,7 +7,7 @@
 /// assert_eq!(gost_config::nearest("zzz", ["name", "addr"]), None);
 /// ```
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
+    let word = squeezed(word);
     // A hostile key must not cost more than a glance.
     if word.len() > 64 {
         return None;
@@ -15,7 +15,7 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
     names
         .into_iter()
         .filter_map(|name| {
-            let lower = name.to_lowercase();
+            let lower = squeezed(name);
             let (short, long) = if word.len() < lower.len() {
                 (&word, &lower)
             } else {
@@ -32,6 +32,13 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+/// In lower case, doubled letters once.
+fn squeezed(word: &str) -> String {
+    let mut last = None;
+    let lower = word.chars().flat_map(char::to_lowercase);
+    lower.filter(|c| last.replace(*c) != Some(*c)).collect()
 }
 
 /// `; did you mean NAME?`, or nothing.

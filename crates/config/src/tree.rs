@@ -1,10 +1,10 @@
 //! The one form that every file format is read into: values with the lines they stand on.
 
 /// The deepest nesting that is read; real files stay under 15.
-pub const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// The most values of one document, copies made by YAML aliases included.
-pub const MAX_VALUES: usize = 4_000_000;
+pub(crate) const MAX_VALUES: usize = 2_000_000;
 
 /// A value and the line it starts on.
 #[derive(Clone, Debug, PartialEq)]

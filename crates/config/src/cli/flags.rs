@@ -92,13 +92,14 @@ const WORDS: [(&str, &str); 14] = [
 
 /// The list of flags.
 pub fn usage() -> String {
-    let mut text = String::from("Usage of gost:\n");
-    for (name, value, what) in FLAGS {
+    let flags = FLAGS.map(|(name, value, what)| {
         let head = format!("-{name} {value}");
-        text.push_str(&format!("  {:<18} {what}\n", head.trim_end()));
-    }
-    text.push_str("Several processes are started by groups of flags separated with --.\n");
-    text
+        format!("  {:<18} {what}\n", head.trim_end())
+    });
+    format!(
+        "Usage of gost:\n{}Several processes are started by groups of flags separated with --.\n",
+        flags.concat()
+    )
 }
 
 impl Flags {

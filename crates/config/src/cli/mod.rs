@@ -29,5 +29,4 @@ pub(crate) use self::{
     lift::STRATEGIES,
     range::split as split_address,
     servers::{api, metrics},
-    service::with_tls,
 };

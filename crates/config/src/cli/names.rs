@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::suggest::did_you_mean;
+
 const HANDLERS: &str = "api auto dns file forward http http2 http3 masque metrics red redir \
     redirect redu relay router rtcp rudp runix serial sni socks socks4 socks4a socks5 ss sshd ssu \
     tap tcp tun tungo tunnel udp unix";
@@ -63,6 +65,24 @@ impl Names {
         self.0[kind as usize].contains(name)
     }
 
+    /// The message for a type that a file names and no component has: what was meant, if that can
+    /// be guessed, or that this program cannot make it.
+    pub fn unknown(&self, kind: Kind, name: &str) -> String {
+        let word = kind.word();
+        let lower = name.to_ascii_lowercase();
+        if self.has(kind, name) {
+            format!("this build has no {word} {name:?}")
+        } else if name == "tproxy" {
+            "unknown listener \"tproxy\"; did you mean redirect with metadata tproxy: true?"
+                .to_owned()
+        } else if self.has(kind, &lower) {
+            format!("unknown {word} {name:?}; names are lower-case: {lower}")
+        } else {
+            let near = did_you_mean(name, self.of(kind));
+            format!("unknown {word} {name:?}{near}")
+        }
+    }
+
     /// All names of a kind.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &str> {
         self.0[kind as usize].iter().map(String::as_str)
@@ -88,5 +108,24 @@ mod tests {
             [Kind::Handler, Kind::Listener, Kind::Connector, Kind::Dialer].map(count),
             [35, 42, 20, 35]
         );
+    }
+
+    #[test]
+    fn an_unknown_type_is_told_from_one_that_is_not_built_in() {
+        let names = Names::default();
+        for (kind, name, says) in [
+            (
+                Kind::Handler,
+                "htp",
+                "unknown handler \"htp\"; did you mean http?",
+            ),
+            (Kind::Listener, "tpc", "did you mean tcp?"),
+            (Kind::Handler, "HTTP", "names are lower-case: http"),
+            (Kind::Listener, "tproxy", "redirect with metadata tproxy"),
+            (Kind::Dialer, "quic", "this build has no dialer \"quic\""),
+        ] {
+            let message = names.unknown(kind, name);
+            assert!(message.contains(says), "{message}");
+        }
     }
 }

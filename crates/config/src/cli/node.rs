@@ -72,6 +72,8 @@ pub(crate) fn hop(
         builder.warn(source, message);
     }
     let mut nodes = List::default();
+    // Without an address it is an empty hop, not one of this name defined elsewhere.
+    nodes.mark_given();
     for addr in addrs.split(',').filter(|addr| !addr.is_empty()) {
         check_address(builder, addr, &dialer, is_path, source);
         nodes.push(Node {

@@ -131,16 +131,12 @@ impl Query {
         };
         let text = String::from_value(value).unwrap_or_default();
         let seconds = || text.parse::<i64>().ok()?.checked_mul(1_000_000_000);
-        match parse_go_nanos(&text).filter(|n| *n != 0).or_else(seconds) {
-            Some(nanos) => Nanos(nanos),
-            None => {
-                if !text.is_empty() {
-                    let message = format!("not a duration: {text}");
-                    problems.push(self.problem(Severity::Error, key, message));
-                }
-                Nanos(0)
-            }
+        let nanos = parse_go_nanos(&text).filter(|n| *n != 0).or_else(seconds);
+        if nanos.is_none() && !text.is_empty() {
+            let message = format!("not a duration: {text}");
+            problems.push(self.problem(Severity::Error, key, message));
         }
+        Nanos(nanos.unwrap_or_default())
     }
 
     /// Takes out the items spelt exactly so.

@@ -11,7 +11,7 @@ use super::{
     names::Kind,
     query::Query,
     range::{self, expand},
-    scheme::{Scheme, secure},
+    scheme::Scheme,
     tls, typo,
     url::{self, Url, cut_host, with_scheme},
 };
@@ -367,14 +367,4 @@ fn share_out(
         .collect();
     shares.resize(services, None);
     shares
-}
-
-/// What to write for a service with a certificate on a plain listener.
-pub(crate) fn with_tls(handler: &str, listener: &str) -> Option<String> {
-    let secure = secure(listener).filter(|secure| *secure != "ohttps")?;
-    Some(match (handler, secure) {
-        ("http", "tls") => "https".to_owned(),
-        ("auto" | "", secure) => secure.to_owned(),
-        (handler, secure) => format!("{handler}+{secure}"),
-    })
 }

@@ -83,7 +83,11 @@ impl Decoder {
                     path.push('.');
                     path.push_str(key);
                 }
-                Segment::Index(at) => path.push_str(&format!("[{at}]")),
+                Segment::Index(at) => {
+                    path.push('[');
+                    path.push_str(&at.to_string());
+                    path.push(']');
+                }
             }
         }
         path
@@ -144,7 +148,7 @@ impl Decoder {
 }
 
 /// A type that a field of the schema can have.
-pub trait FieldType: Default {
+pub(crate) trait FieldType: Default {
     /// What to call the type in the reference manual.
     const KIND: &'static str;
 

@@ -338,7 +338,8 @@ impl FieldType for BTreeMap<String, String> {
 /// A value without a schema, as metadata has them.
 fn value(tree: &Tree) -> Value {
     match tree.kind.plain() {
-        Kind::Null => Value::Null,
+        // What was written is off after `plain`.
+        Kind::Null | Kind::Written(..) => Value::Null,
         Kind::Bool(b) => Value::Bool(*b),
         Kind::Int(n) => Value::Int(*n),
         // JSON knows floats only; whole ones are given back as what they were meant to be.
@@ -351,8 +352,6 @@ fn value(tree: &Tree) -> Value {
                 .map(|(key, tree)| (key.text.to_string(), value(tree)))
                 .collect(),
         ),
-        // `plain` took it off.
-        Kind::Written(..) => Value::Null,
     }
 }
 
@@ -420,7 +419,6 @@ fn encode_value(value: &Value) -> Doc {
 pub(crate) fn json_number(text: &str) -> Option<Kind> {
     if let Ok(n) = text.parse::<i128>()
         && n.abs() <= MAX_EXACT
-        && text != "-0"
     {
         return Some(Kind::Int(n));
     }

@@ -7,7 +7,7 @@ pub(crate) mod yaml;
 use crate::tree::Tree;
 
 /// The most bytes of one document.
-pub const MAX_BYTES: usize = 16 << 20;
+pub(crate) const MAX_BYTES: usize = 16 << 20;
 
 /// A file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl FileFormat {
 
 /// A document as read, and what is odd about it (line and message).
 #[derive(Debug)]
-pub struct Document {
+pub(crate) struct Document {
     /// The value.
     pub tree: Tree,
     /// Things to warn of.
@@ -61,7 +61,7 @@ pub struct Document {
 /// Text that is not of the format it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct SyntaxError {
+pub(crate) struct SyntaxError {
     /// Line, from 1; 0 when the error has no place.
     pub line: u32,
     /// What is wrong; with the column.
@@ -81,7 +81,7 @@ impl SyntaxError {
 ///
 /// # Errors
 /// Syntax errors, text that is not UTF-8, and documents that are too big or too deep.
-pub fn parse(format: FileFormat, bytes: &[u8]) -> Result<Document, SyntaxError> {
+pub(crate) fn parse(format: FileFormat, bytes: &[u8]) -> Result<Document, SyntaxError> {
     let fail = |message: String| SyntaxError { line: 0, message };
     if bytes.len() > MAX_BYTES {
         return Err(fail(format!(
@@ -92,7 +92,7 @@ pub fn parse(format: FileFormat, bytes: &[u8]) -> Result<Document, SyntaxError> 
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let good = &bytes[..error.valid_up_to()];
-        let line = good.iter().filter(|b| **b == b'\n').count() + 1;
+        let line = good.split(|b| *b == b'\n').count();
         SyntaxError {
             line: u32::try_from(line).unwrap_or(u32::MAX),
             message: "the text is not UTF-8".to_owned(),

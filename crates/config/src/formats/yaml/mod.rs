@@ -294,7 +294,16 @@ mod tests {
         let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for i in 1..12 {
             let list = vec![format!("*a{}", i - 1); 10].join(",");
-            text.push_str(&format!("a{i}: &a{i} [{list}]\n"));
+            text += &[
+                "a",
+                &i.to_string(),
+                ": &a",
+                &i.to_string(),
+                " [",
+                &list,
+                "]\n",
+            ]
+            .concat();
         }
         let error = parse(&text).expect_err("a bomb");
         assert!(error.message.contains("too many values"), "{error}");

@@ -3,30 +3,34 @@
 
 use std::{collections::BTreeMap, io, path::Path};
 
-use gost_config::{Fetched, Sources};
 use serde_json::{Map, Value};
 
+use crate::{
+    Fetched, Sources,
+    tree::{Kind, Tree},
+};
+
 /// The recorded cases of a file.
-pub fn cases(folder: &str, file: &str) -> Vec<Value> {
+pub(super) fn cases(folder: &str, file: &str) -> Vec<Value> {
     serde_json::from_str(&text(folder, file)).expect("recorded cases are JSON")
 }
 
 /// The text of a recorded file.
-pub fn text(folder: &str, file: &str) -> String {
+pub(super) fn text(folder: &str, file: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
     let path = root.join(folder).join(file);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// What the case says about the world.
-pub struct World {
+pub(super) struct World {
     files: BTreeMap<String, String>,
     stdin: String,
     env: BTreeMap<String, String>,
 }
 
 impl World {
-    pub fn of(case: &Value) -> Self {
+    pub(super) fn of(case: &Value) -> Self {
         let map = |key: &str| -> BTreeMap<String, String> {
             let entries = case.get(key).and_then(Value::as_object);
             let entries = entries.into_iter().flatten();
@@ -43,7 +47,7 @@ impl World {
         }
     }
 
-    pub fn set(&mut self, name: &str, value: String) {
+    pub(super) fn set(&mut self, name: &str, value: String) {
         self.env.insert(name.to_owned(), value);
     }
 }
@@ -75,7 +79,7 @@ impl Sources for World {
 }
 
 /// The strings of a list.
-pub fn strings(list: &Value) -> Vec<String> {
+pub(super) fn strings(list: &Value) -> Vec<String> {
     let items = list.as_array().into_iter().flatten();
     items
         .map(|item| item.as_str().unwrap_or_default().to_owned())
@@ -85,7 +89,7 @@ pub fn strings(list: &Value) -> Vec<String> {
 /// True when the printed configurations mean the same: key order does not matter, no services are
 /// an empty list, numbers compare by value, and keys that lose their case in the original's file
 /// reader compare without it.
-pub fn same(ours: &Value, theirs: &Value) -> bool {
+pub(super) fn same(ours: &Value, theirs: &Value) -> bool {
     matches(ours, theirs, false, 0)
 }
 
@@ -149,4 +153,23 @@ fn without_empty_services(map: &Map<String, Value>, depth: usize) -> Map<String,
         }
     }
     map
+}
+
+/// A read document as JSON, with floats that JSON lacks as text.
+pub(super) fn tree_value(tree: &Tree) -> Value {
+    match tree.kind.plain() {
+        Kind::Null => Value::Null,
+        Kind::Bool(b) => (*b).into(),
+        Kind::Int(n) => serde_json::from_str(&n.to_string()).expect("a number"),
+        Kind::Float(n) => {
+            serde_json::Number::from_f64(*n).map_or_else(|| n.to_string().into(), Value::Number)
+        }
+        Kind::Time(text) | Kind::Text(text) => text.to_string().into(),
+        Kind::List(items) => items.iter().map(tree_value).collect(),
+        Kind::Map(entries) => entries
+            .iter()
+            .map(|(key, tree)| (key.text.to_string(), tree_value(tree)))
+            .collect(),
+        Kind::Written(..) => unreachable!("plain() took it off"),
+    }
 }
