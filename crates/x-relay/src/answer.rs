@@ -98,6 +98,11 @@ impl Question {
         )
     }
 
+    /// The node has not answered in time.
+    pub(crate) fn late(&self) -> Error {
+        self.failed(Why::TimedOut, Side::Node, &"no answer in time")
+    }
+
     /// The connection to the node has failed.
     pub(crate) fn broken(&self, error: io::Error) -> Error {
         let error = Error::from(error);

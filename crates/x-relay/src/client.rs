@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use gost_core::{
-    conn::{Conn, Io, Meta},
+    conn::{Conn, Meta},
     error::{Error, Phase, Result, Side},
     stream::{Prefixed, Stream, read_more},
 };
 use gost_relay::{Request, Response, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::held::{HOLD, Held};
+use crate::held::Held;
 
 /// How much the first read takes: a request, and in most cases the payload that came with it.
 const FIRST_READ: usize = 2048;
@@ -47,20 +47,11 @@ impl Client {
         Ok((Self { stream, meta }, request))
     }
 
-    /// Grants the request; the answer goes in front of what is written first.
-    pub(crate) fn grant(self, nodelay: bool) -> (Box<dyn Stream>, Box<Meta>) {
-        let hold = if nodelay { Duration::ZERO } else { HOLD };
-        let held = Held::new(self.stream, plain(Status::OK), hold);
+    /// Grants the request. The answer goes in front of what is written first, or alone after
+    /// `hold`.
+    pub(crate) fn grant(self, answer: &Response, hold: Duration) -> (Box<dyn Stream>, Box<Meta>) {
+        let held = Held::new(self.stream, encode(answer), hold);
         (Box::new(held), self.meta)
-    }
-
-    /// As [`Self::grant`], for bytes.
-    pub(crate) fn grant_stream(self, nodelay: bool) -> Conn {
-        let (stream, meta) = self.grant(nodelay);
-        Conn {
-            io: Io::Stream(stream),
-            meta,
-        }
     }
 
     /// Refuses the request and closes. Gives the reason back, for the log.
@@ -69,7 +60,9 @@ impl Client {
     /// be a reset, which can overtake the answer.
     pub(crate) async fn refuse(mut self, status: Status, reason: Error) -> Error {
         let farewell = async {
-            self.stream.write_all(&plain(status)).await?;
+            self.stream
+                .write_all(&encode(&Response::new(status)))
+                .await?;
             self.stream.shutdown().await?;
             let mut waste = vec![0; 4096];
             let mut left = (&mut self.stream).take(WASTE);
@@ -82,8 +75,8 @@ impl Client {
     }
 }
 
-/// A response without features.
-fn plain(status: Status) -> Vec<u8> {
-    // Only features can make a response too long.
-    Response::new(status).to_vec().unwrap_or_default()
+/// The bytes of a response with an address at most.
+fn encode(response: &Response) -> Vec<u8> {
+    // Only many or long features can make a response too long.
+    response.to_vec().unwrap_or_default()
 }

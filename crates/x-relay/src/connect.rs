@@ -1,10 +1,12 @@
 //! Requests to connect, and those to a handler that forwards.
 
-use gost_core::prelude::*;
-use gost_net::sockets::Sockets;
-use gost_relay::Status;
+use std::time::Duration;
 
-use crate::{client::Client, options::RelayOptions};
+use gost_core::prelude::*;
+use gost_net::{framed::Framed, sockets::Sockets};
+use gost_relay::{Response, Status};
+
+use crate::{client::Client, held::HOLD, options::RelayOptions};
 
 /// Opens the target that a client asks for.
 pub(crate) async fn connect(
@@ -18,7 +20,7 @@ pub(crate) async fn connect(
         return Err(client.refuse(Status::BAD_REQUEST, reason).await);
     };
     match open(&target, session).await {
-        Ok(upstream) => Ok(relay(client, upstream, options)),
+        Ok(upstream) => Ok(relay(client, target.network, upstream, options)),
         Err(error) => {
             let status = match error.why() {
                 Why::Denied => Status::FORBIDDEN,
@@ -65,7 +67,7 @@ pub(crate) async fn forward(
         ..Hint::default()
     };
     match session.forward(&hint).await {
-        Ok(upstream) => Ok(relay(client, upstream, options)),
+        Ok(upstream) => Ok(relay(client, network, upstream, options)),
         Err(error) => {
             let status = match error.why() {
                 Why::NoRoute => Status::SERVICE_UNAVAILABLE,
@@ -76,6 +78,17 @@ pub(crate) async fn forward(
     }
 }
 
-fn relay(client: Client, upstream: Upstream, options: &RelayOptions) -> Next {
-    Next::Relay(client.grant_stream(options.nodelay), upstream)
+/// Grants the request. Datagrams travel with their lengths, without addresses.
+fn relay(client: Client, network: Network, upstream: Upstream, options: &RelayOptions) -> Next {
+    let hold = if options.nodelay {
+        Duration::ZERO
+    } else {
+        HOLD
+    };
+    let (stream, meta) = client.grant(&Response::ok(), hold);
+    let io = match network {
+        Network::Udp => Io::Packet(Box::new(Framed::connected(stream))),
+        _ => Io::Stream(stream),
+    };
+    Next::Relay(Conn { io, meta }, upstream)
 }

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use gost_core::{policy::Credentials, prelude::*};
-use gost_relay::{Request, UserAuth};
+use gost_net::{
+    framed::Framed,
+    udp::{FlowOptions, Flows},
+};
+use gost_relay::{Request, Response, UserAuth};
 use tokio::io::AsyncWriteExt;
 
 use crate::{
@@ -17,6 +22,9 @@ use crate::{
 /// a server of the original holds its answer for as long as that takes. Past it the connection
 /// counts as made, and a refusal ends it later.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long an answer is waited for that nothing can hold back.
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// Asks relay nodes for targets.
 pub struct Relay {
@@ -39,8 +47,8 @@ impl Relay {
         Ok(Arc::new(Self { options, auth }))
     }
 
-    /// The request for a target, with its features in the order of the original.
-    fn request(&self, to: &Target) -> Result<Request> {
+    /// The request to connect, with its features in the order of the original.
+    fn connect_request(&self, to: &Target) -> Result<Request> {
         let mut request = Request::connect();
         if to.network == Network::Udp {
             request = request.with_udp_flag();
@@ -64,21 +72,12 @@ impl Relay {
         request: &Request,
         mut question: Question,
     ) -> Result<Box<dyn Stream>> {
-        let message = request
-            .to_vec()
-            .map_err(|e| Error::new(Why::BadInput, question.to_string()).caused_by(e))?;
+        let message = encode(request, &question)?;
         if !self.options.nodelay {
             let held = Held::new(stream, message, HOLD).with_answer_due(question);
             return Ok(Box::new(held));
         }
-        let asking = async {
-            let sent = async {
-                stream.write_all(&message).await?;
-                stream.flush().await
-            };
-            sent.await.map_err(|e| question.broken(e))?;
-            question.read(&mut stream).await
-        };
+        let asking = exchange(&mut *stream, &message, &mut question);
         match tokio::time::timeout(self.patience(), asking).await {
             Ok(answered) => {
                 let (_, rest) = answered?;
@@ -88,27 +87,130 @@ impl Relay {
         }
     }
 
+    /// How long an answer is waited for that need not come.
     fn patience(&self) -> Duration {
         match self.options.connect_timeout {
             Duration::ZERO => PATIENCE,
             timeout => timeout.min(PATIENCE),
         }
     }
+
+    /// The request to listen, with its features in the order of the original.
+    fn bind_request(&self, at: &Target) -> Result<Request> {
+        let mut request = Request::bind();
+        if at.network == Network::Udp {
+            request = request.with_udp_flag();
+        }
+        if let Some(auth) = &self.auth {
+            request = request.with_auth(auth.clone());
+        }
+        Ok(request
+            .with_network(place::network_id(at.network))
+            .with_address(place::to_bind(&at.addr)?))
+    }
+
+    /// Asks the node to listen, and waits for its answer.
+    async fn ask_to_listen(
+        &self,
+        over: Conn,
+        at: &Target,
+        verb: &'static str,
+        cx: &NodeCx<'_>,
+    ) -> Result<Listening> {
+        let mut question = Question::new(&cx.node.name, verb, at, Phase::Bind);
+        let message = encode(&self.bind_request(at)?, &question)?;
+        let (mut stream, meta) = over.into_stream()?;
+        let limit = match self.options.connect_timeout {
+            Duration::ZERO => ANSWER,
+            timeout => timeout,
+        };
+        let asking = exchange(&mut *stream, &message, &mut question);
+        let answered = tokio::time::timeout(limit, cx.ask.within(verb, at, asking)).await;
+        let (answer, rest) = answered.unwrap_or_else(|_| Err(question.late()))?;
+        Ok(Listening {
+            stream: Prefixed::new(rest, stream),
+            meta,
+            addr: answer.first_address().map_or_else(
+                || at.addr.clone(),
+                |address| place::from_wire(address, at.network),
+            ),
+        })
+    }
+}
+
+/// A node that listens for us.
+struct Listening {
+    stream: Box<dyn Stream>,
+    meta: Box<Meta>,
+    /// Where it listens.
+    addr: Addr,
+}
+
+fn encode(request: &Request, question: &Question) -> Result<Vec<u8>> {
+    request
+        .to_vec()
+        .map_err(|e| Error::new(Why::BadInput, question.to_string()).caused_by(e))
+}
+
+/// Sends a request and waits for the answer.
+async fn exchange(
+    stream: &mut dyn Stream,
+    message: &[u8],
+    question: &mut Question,
+) -> Result<(Response, Bytes)> {
+    let sent = async {
+        stream.write_all(message).await?;
+        stream.flush().await
+    };
+    sent.await.map_err(|e| question.broken(e))?;
+    question.read(stream).await
 }
 
 #[async_trait]
 impl Connector for Relay {
     async fn connect(&self, over: Conn, to: &Target, cx: &NodeCx<'_>) -> Result<Conn> {
-        if to.network == Network::Ip {
-            let what = format!("relay node {}: connect {to}: unsupported", cx.node.name);
-            return Err(Error::new(Why::Unsupported, what));
+        match (to.network, &to.addr) {
+            (Network::Ip, _) => {
+                let what = format!("relay node {}: connect {to}: unsupported", cx.node.name);
+                Err(Error::new(Why::Unsupported, what))
+            }
+            (Network::Udp, Addr::Any) => {
+                let listening = self.ask_to_listen(over, to, "associate", cx).await?;
+                let mut meta = listening.meta;
+                meta.local = listening.addr;
+                Ok(Conn {
+                    io: Io::Packet(Box::new(Framed::addressed(listening.stream))),
+                    meta,
+                })
+            }
+            (network, _) => {
+                let (stream, meta) = over.into_stream()?;
+                let question = Question::new(&cx.node.name, "connect", to, Phase::Dial);
+                let request = self.connect_request(to)?;
+                let stream = self.ask(stream, &request, question).await?;
+                let io = match network {
+                    Network::Udp => Io::Packet(Box::new(Framed::connected(stream))),
+                    _ => Io::Stream(stream),
+                };
+                Ok(Conn { io, meta })
+            }
         }
-        let (stream, meta) = over.into_stream()?;
-        let question = Question::new(&cx.node.name, "connect", to, Phase::Dial);
-        let stream = self.ask(stream, &self.request(to)?, question).await?;
-        Ok(Conn {
-            io: Io::Stream(stream),
-            meta,
-        })
+    }
+
+    async fn bind(
+        &self,
+        over: Conn,
+        at: &Target,
+        how: &BindOptions,
+        cx: &NodeCx<'_>,
+    ) -> Result<Box<dyn Listener>> {
+        if at.network != Network::Udp {
+            let what = format!("relay node {}: bind {at}: unsupported", cx.node.name);
+            return Err(Error::new(Why::Unsupported, what).phase(Phase::Bind));
+        }
+        let listening = self.ask_to_listen(over, at, "bind", cx).await?;
+        let packet = Box::new(Framed::addressed(listening.stream));
+        let flows = Flows::new(packet, listening.addr, FlowOptions::from(how))?;
+        Ok(Box::new(flows))
     }
 }

@@ -3,7 +3,7 @@
 use gost_core::prelude::*;
 use gost_relay::{Command, Request, Status, UserAuth};
 
-use crate::{client::Client, connect, options::RelayOptions, place};
+use crate::{bind, client::Client, connect, options::RelayOptions, place};
 
 /// Serves relay clients: opens what they ask for, or the nodes of the service's forwarder.
 #[derive(Debug, Default)]
@@ -37,8 +37,12 @@ impl Handler for Relay {
             command if command.is_connect() => {
                 connect::connect(client, target, session, &self.options).await
             }
+            Command::BIND if self.options.bind => {
+                let addr = place::bind_addr(request.last_address(), network);
+                bind::bind(client, &Target { network, addr }, session).await
+            }
             Command::BIND => {
-                let reason = Error::new(Why::Denied, "bind: switched off").side(Side::Client);
+                let reason = Error::new(Why::Denied, "relay bind: switched off").side(Side::Client);
                 Err(client.refuse(Status::FORBIDDEN, reason).await)
             }
             command => {

@@ -12,6 +12,7 @@
 //! ```
 
 mod answer;
+mod bind;
 mod client;
 mod connect;
 mod connector;

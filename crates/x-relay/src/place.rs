@@ -35,6 +35,25 @@ pub(crate) fn from_wire(address: &Address, network: Network) -> Addr {
     }
 }
 
+/// Where a client wants to listen. A wildcard, spelt in whatever way, becomes the empty name: both
+/// families, as with the original. Without an address the system chooses the port.
+pub(crate) fn bind_addr(address: Option<&Address>, network: Network) -> Addr {
+    let any = || Addr::Name("".into(), 0);
+    match address.map(|address| from_wire(&address.clone().repair_bind(), network)) {
+        Some(addr) if addr.is_unspecified() => any().with_port(addr.port()),
+        Some(addr) => addr,
+        None => any(),
+    }
+}
+
+/// Where to ask a node to listen: for no host in particular that is `0.0.0.0`.
+pub(crate) fn to_bind(addr: &Addr) -> Result<Address> {
+    match addr {
+        Addr::Name(name, port) if name.is_empty() => Ok(Address::UNSPECIFIED.with_port(*port)),
+        addr => Ok(to_wire(addr)?.unwrap_or(Address::UNSPECIFIED)),
+    }
+}
+
 /// A network of the wire; those without a name are TCP.
 pub(crate) fn network(id: NetworkId) -> Network {
     match id {
@@ -78,6 +97,32 @@ mod tests {
         assert_eq!(from_wire(&wire, Network::Unix), path);
         assert_eq!(to_wire(&Addr::Any).unwrap(), None);
         assert!(to_wire(&Addr::path("x".repeat(256))).is_err());
+    }
+
+    #[test]
+    fn wildcards_to_bind_are_understood_and_sent_in_one_way() {
+        let empty = Address::domain("", 2222).unwrap();
+        let mangled = Address::domain("0.0.0.0::2222", 0).unwrap();
+        let v4 = "0.0.0.0:2222".parse().unwrap();
+        let v6 = "[::]:2222".parse().unwrap();
+        for address in [empty, mangled, v4, v6] {
+            let addr = bind_addr(Some(&address), Network::Tcp);
+            assert_eq!(addr, Addr::parse(":2222").unwrap(), "{address}");
+        }
+        assert_eq!(bind_addr(None, Network::Udp), Addr::parse(":0").unwrap());
+        let path = Address::domain("/run/a.sock", 0).unwrap();
+        assert_eq!(
+            bind_addr(Some(&path), Network::Unix),
+            Addr::path("/run/a.sock")
+        );
+        for (text, sent) in [
+            (":2222", "0.0.0.0:2222"),
+            ("", "0.0.0.0:0"),
+            ("[::1]:2222", "[::1]:2222"),
+        ] {
+            let addr = Addr::parse(text).unwrap();
+            assert_eq!(to_bind(&addr).unwrap().to_string(), sent);
+        }
     }
 
     #[test]
