@@ -1,0 +1,200 @@
+//! The listener that binds over a way out.
+
+use std::time::Duration;
+
+use gost_core::prelude::*;
+use gost_net::sockets::Sockets;
+
+/// How long binding at a node may take.
+const BIND: Duration = Duration::from_secs(15);
+
+options! {
+    /// Options of the rudp listener.
+    pub struct RudpOptions {
+        /// How long a client may be idle.
+        ttl: Duration = Duration::from_mins(1), "ttl";
+        /// Accepted for compatibility: datagrams of any size are taken.
+        read_buffer_size: usize = 65_535, "readBufferSize";
+        /// How many datagrams of a client may wait.
+        queue: usize = 1024, "readQueueSize";
+        /// How many new clients may wait.
+        backlog: usize = 128, "backlog";
+    }
+}
+
+impl RudpOptions {
+    pub(crate) fn how(&self) -> BindOptions {
+        BindOptions {
+            mux: false,
+            backlog: self.backlog,
+            queue: self.queue,
+            ttl: self.ttl,
+        }
+    }
+}
+
+/// Listens at the far end of a way out. It binds when first asked for a connection, and again
+/// after the bind was lost; until then each try is an error, after which the service waits.
+pub struct Remote {
+    at: Target,
+    how: BindOptions,
+    out: Arc<dyn Outbound>,
+    bound: Option<Box<dyn Listener>>,
+    proxy_protocol: bool,
+}
+
+impl Remote {
+    /// A listener at `at`, over the way out of `build`; here when it has none.
+    pub fn new(at: Target, how: BindOptions, build: &Build) -> Self {
+        let out = build
+            .door
+            .outbound
+            .clone()
+            .unwrap_or_else(|| Arc::new(Sockets::default()));
+        Self {
+            at,
+            how,
+            out,
+            bound: None,
+            proxy_protocol: build.door.proxy_protocol,
+        }
+    }
+
+    /// The bound listener; binds if there is none.
+    async fn bound(&mut self) -> Result<&mut Box<dyn Listener>> {
+        let listener = match self.bound.take() {
+            Some(listener) => listener,
+            None => {
+                let deadline = std::time::Instant::now() + BIND;
+                let ask = Ask {
+                    deadline: Some(deadline),
+                    ..Ask::default()
+                };
+                let listener = ask
+                    .within("bind", &self.at, self.out.bind(&self.at, &ask, &self.how))
+                    .await?;
+                tracing::info!("bound {} through {}", listener.addr(), self.out.path());
+                listener
+            }
+        };
+        Ok(self.bound.insert(listener))
+    }
+}
+
+#[async_trait]
+impl Listener for Remote {
+    async fn accept(&mut self) -> Result<Incoming> {
+        let proxy_protocol = self.proxy_protocol;
+        let accepted = self.bound().await?.accept().await;
+        match accepted {
+            Ok(incoming) if proxy_protocol => Ok(incoming.then(|accepted| async {
+                match accepted {
+                    Accepted::One(conn) => gost_net::proxy_protocol::accept(conn)
+                        .await
+                        .map(Accepted::One),
+                    many => Ok(many),
+                }
+            })),
+            Ok(incoming) => Ok(incoming),
+            Err(error) => {
+                // The bind is lost, not the listener: it is made again at the next try.
+                self.bound = None;
+                Err(if error.why() == Why::Closed {
+                    error.why_set(Why::Reset)
+                } else {
+                    error
+                }
+                .context(format_args!("bind {}", self.at)))
+            }
+        }
+    }
+
+    /// The address that was given until the far end has told its own.
+    fn addr(&self) -> Addr {
+        self.bound
+            .as_ref()
+            .map_or_else(|| self.at.addr.clone(), |bound| bound.addr())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use gost_core::outbound::PathId;
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    /// A far end whose first bind fails, and whose binds yield one connection each.
+    #[derive(Default)]
+    struct FarEnd(AtomicUsize);
+
+    struct OneConn(bool);
+
+    #[async_trait]
+    impl Outbound for FarEnd {
+        async fn connect(&self, _: &Target, _: &Ask) -> Result<Conn> {
+            Err(Error::new(Why::Unsupported, "only bind"))
+        }
+
+        async fn bind(&self, at: &Target, _: &Ask, _: &BindOptions) -> Result<Box<dyn Listener>> {
+            assert_eq!(at.addr, Addr::wildcard(2222));
+            match self.0.fetch_add(1, Ordering::Relaxed) {
+                0 => Err(Error::new(Why::Unreachable, "node is away")),
+                _ => Ok(Box::new(OneConn(false))),
+            }
+        }
+
+        fn path(&self) -> PathId {
+            PathId::direct().and("far")
+        }
+    }
+
+    #[async_trait]
+    impl Listener for OneConn {
+        async fn accept(&mut self) -> Result<Incoming> {
+            if std::mem::replace(&mut self.0, true) {
+                return Err(Error::new(Why::Closed, "session ended"));
+            }
+            let (mut near, far) = tokio::io::duplex(8);
+            tokio::io::AsyncWriteExt::write_all(&mut near, b"hello").await?;
+            Ok(Incoming::ready(
+                Addr::Any,
+                Conn::stream(far, Meta::default()),
+            ))
+        }
+
+        fn addr(&self) -> Addr {
+            Addr::wildcard(40000)
+        }
+    }
+
+    #[tokio::test]
+    async fn it_binds_again_after_the_bind_was_lost() {
+        let mut build = Build::new(Arc::default());
+        build.addr = ":2222".into();
+        let far = Arc::new(FarEnd::default());
+        build.door.outbound = Some(far.clone());
+        let at = Target::tcp(crate::address(&build).unwrap());
+        let mut remote = Remote::new(at, BindOptions::default(), &build);
+        assert_eq!(remote.accept().await.unwrap_err().why(), Why::Unreachable);
+        for round in 2..5 {
+            let Accepted::One(conn) = remote.accept().await.unwrap().finish().await.unwrap() else {
+                panic!("a session");
+            };
+            assert_eq!(remote.addr(), Addr::wildcard(40000));
+            let mut text = String::new();
+            conn.into_stream()
+                .unwrap()
+                .0
+                .read_to_string(&mut text)
+                .await
+                .unwrap();
+            assert_eq!(text, "hello");
+            let error = remote.accept().await.unwrap_err();
+            assert_eq!(error.why(), Why::Reset, "the service must try again");
+            assert_eq!(far.0.load(Ordering::Relaxed), round);
+        }
+    }
+}
