@@ -6,8 +6,8 @@ use gost_net::udp::FlowOptions;
 
 /// How long a flow may be idle: with keep-alive, what RFC 4787 recommends; without, what it
 /// demands at least of most ports; and where each datagram is a flow, long enough for answers.
-const KEPT: Duration = Duration::from_secs(120);
-const PLAIN: Duration = Duration::from_secs(60);
+const KEPT: Duration = Duration::from_mins(2);
+const PLAIN: Duration = Duration::from_mins(1);
 const STATELESS: Duration = Duration::from_secs(5);
 
 gost_core::options! {

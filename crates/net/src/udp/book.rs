@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant};
 
 /// How many answers are remembered, and for how long.
 const KNOWN: usize = 256;
-const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED: Duration = Duration::from_mins(1);
 
 /// How many questions may be open at a time, and for how long.
 const ASKED: usize = 16;

@@ -16,7 +16,7 @@ mod flows;
 mod port;
 mod relay;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use arena::{Lease, lease};
 pub use bind::{adopt, bind, bind_at, connect, listen};

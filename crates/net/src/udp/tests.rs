@@ -19,7 +19,7 @@ use tokio::{net::UdpSocket, time::timeout};
 
 use super::{Filtered, RelayOptions, Resolve, UdpConn, bind_at, connect, lease, relay};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn localhost() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
@@ -391,7 +391,7 @@ async fn a_relay_moves_both_ways_and_counts() {
 #[tokio::test(start_paused = true)]
 async fn a_relay_is_over_when_idle_and_small_while_it_waits() {
     let options = RelayOptions {
-        idle: Some(Duration::from_secs(60)),
+        idle: Some(Duration::from_mins(1)),
         ..RelayOptions::default()
     };
     let began = tokio::time::Instant::now();

@@ -43,7 +43,7 @@ pub struct FlowOptions {
 impl Default for FlowOptions {
     fn default() -> Self {
         Self {
-            ttl: Duration::from_secs(60),
+            ttl: Duration::from_mins(1),
             queue: 1024,
             backlog: 4096,
             max: 16_384,

@@ -128,10 +128,15 @@ impl Shared {
         to: &Addr,
     ) -> Poll<io::Result<()>> {
         let sent = match &self.source {
-            Source::Port(port) => match to.ip() {
-                Some(to) => self.poll_port(cx, port, from, to),
-                None => Poll::Ready(Ok(from.clear())),
-            },
+            Source::Port(port) => {
+                // Sockets only know IP addresses.
+                if let Some(to) = to.ip() {
+                    self.poll_port(cx, port, from, to)
+                } else {
+                    from.clear();
+                    Poll::Ready(Ok(()))
+                }
+            }
             Source::Packet(packet) => {
                 from.readdress(to);
                 let mut sent = self.poll_packet(packet, from);
