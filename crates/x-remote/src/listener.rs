@@ -62,20 +62,18 @@ impl Remote {
 
     /// The bound listener; binds if there is none.
     async fn bound(&mut self) -> Result<&mut Box<dyn Listener>> {
-        let listener = match self.bound.take() {
-            Some(listener) => listener,
-            None => {
-                let deadline = std::time::Instant::now() + BIND;
-                let ask = Ask {
-                    deadline: Some(deadline),
-                    ..Ask::default()
-                };
-                let listener = ask
-                    .within("bind", &self.at, self.out.bind(&self.at, &ask, &self.how))
-                    .await?;
-                tracing::info!("bound {} through {}", listener.addr(), self.out.path());
-                listener
-            }
+        let listener = if let Some(listener) = self.bound.take() {
+            listener
+        } else {
+            let deadline = std::time::Instant::now() + BIND;
+            let ask = Ask {
+                deadline: Some(deadline),
+                ..Ask::default()
+            };
+            let bind = self.out.bind(&self.at, &ask, &self.how);
+            let listener = ask.within("bind", &self.at, bind).await?;
+            tracing::info!("bound {} through {}", listener.addr(), self.out.path());
+            listener
         };
         Ok(self.bound.insert(listener))
     }
@@ -92,7 +90,7 @@ impl Listener for Remote {
                     Accepted::One(conn) => gost_net::proxy_protocol::accept(conn)
                         .await
                         .map(Accepted::One),
-                    many => Ok(many),
+                    many @ Accepted::Many(_) => Ok(many),
                 }
             })),
             Ok(incoming) => Ok(incoming),
