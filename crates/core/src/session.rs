@@ -186,8 +186,8 @@ impl Session {
         self.ops.listen(at, how).await
     }
 
-    /// Opens a UDP socket here, on behalf of the client; its datagrams carry their addresses and
-    /// are checked against the access rules.
+    /// Opens a UDP socket here, on behalf of the client; its datagrams carry their addresses. As
+    /// an upstream they are checked against the access rules by the relay.
     pub async fn listen_packet(&mut self, at: SocketAddr) -> Result<Conn> {
         self.ops.listen_packet(at).await
     }

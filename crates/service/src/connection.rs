@@ -226,7 +226,9 @@ impl Relay {
                 Moving::Bytes(copy(client, upstream, options))
             }
             (Io::Packet(client), Io::Packet(upstream)) => {
-                Moving::Datagrams(crate::session::relay_datagrams(client, upstream, options))
+                let relay =
+                    crate::session::relay_datagrams(client, upstream, options, serving, &record);
+                Moving::Datagrams(relay)
             }
             (client, upstream) => {
                 let what = format!("can't relay between {client:?} and {upstream:?}");

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use gost_core::{
     addr::{Addr, Target},
-    conn::{Conn, Io},
+    conn::Conn,
     error::{Error, Phase, Result, Side, Why},
     listener::{BoxFuture, Listener},
     outbound::{Ask, BindOptions, Outbound},
@@ -23,7 +23,7 @@ use gost_core::{
 };
 use gost_net::{
     copy::{CopyOptions, Outcome},
-    udp::{self, Filtered, RelayOptions, UdpConn},
+    udp::{self, Check, RelayOptions, UdpConn},
 };
 
 use crate::{
@@ -112,10 +112,7 @@ impl ServiceSession {
             path: None,
         };
         if bypass.contains(&query, &self.asker()).await {
-            return Err(Error::new(
-                Why::Denied,
-                format!("{target}: forbidden by a bypass"),
-            ));
+            return Err(forbidden(target));
         }
         Ok(())
     }
@@ -245,33 +242,20 @@ impl SessionOps for ServiceSession {
         self.settled();
         let socket = gost_net::udp::bind_at(at, None)?;
         let names = self.serving.policies.names.clone();
+        let allowed = address_check(&self.serving, self.asker());
         let resolve = Arc::new(
             move |addr: &Addr| -> BoxFuture<'static, Result<SocketAddr>> {
-                let (names, addr) = (names.clone(), addr.clone());
-                Box::pin(
-                    async move { gost_net::sockets::resolve(&addr, &names, Family::Any).await },
-                )
+                let (names, addr, allowed) = (names.clone(), addr.clone(), allowed.clone());
+                Box::pin(async move {
+                    let found = gost_net::sockets::resolve(&addr, &names, Family::Any).await?;
+                    match allowed {
+                        Some(allowed) if !allowed(&found.into()).await => Err(forbidden(&addr)),
+                        _ => Ok(found),
+                    }
+                })
             },
         );
-        let conn = UdpConn::new(socket)?.with_resolver(resolve).into_conn();
-        let Some(bypass) = self.serving.policies.bypass.clone() else {
-            return Ok(conn);
-        };
-        let asker = self.asker();
-        let check = Arc::new(move |addr: &Addr| {
-            let (bypass, asker) = (bypass.clone(), asker.clone());
-            let query = BypassQuery {
-                target: Target::udp(addr.clone()),
-                host: None,
-                path: None,
-            };
-            Answer::later(async move { !bypass.contains(&query, &asker).await })
-        });
-        let (packet, meta) = conn.into_packet()?;
-        Ok(Conn {
-            io: Io::Packet(Box::new(Filtered::new(packet, check))),
-            meta,
-        })
+        Ok(UdpConn::new(socket)?.with_resolver(resolve).into_conn())
     }
 
     async fn check(&self, target: &Target) -> Result<()> {
@@ -309,16 +293,47 @@ impl SessionOps for ServiceSession {
     }
 }
 
-/// Moves datagrams until the conversation is over.
+fn forbidden(what: &impl std::fmt::Display) -> Error {
+    Error::new(Why::Denied, format!("{what}: forbidden by a bypass"))
+}
+
+/// Asks the rules about the addresses of datagrams.
+fn address_check(serving: &Serving, asker: Asker) -> Option<Check> {
+    let bypass = serving.policies.bypass.clone()?;
+    Some(Arc::new(move |addr: &Addr| {
+        let (bypass, asker) = (bypass.clone(), asker.clone());
+        let query = BypassQuery {
+            target: Target::udp(addr.clone()),
+            host: None,
+            path: None,
+        };
+        Answer::later(async move { !bypass.contains(&query, &asker).await })
+    }))
+}
+
+/// Moves datagrams until the conversation is over. Where each says where it goes to or comes from,
+/// the rules are asked about the far side's addresses.
 pub(crate) fn relay_datagrams(
     client: Box<dyn Packet>,
     upstream: Box<dyn Packet>,
     options: CopyOptions,
+    serving: &Serving,
+    record: &Record,
 ) -> BoxFuture<'static, Outcome> {
+    let addressed = record
+        .target
+        .as_ref()
+        .is_none_or(|target| target.addr == Addr::Any);
+    let asker = Asker {
+        service: record.service.clone(),
+        client: record.client.clone(),
+        user: record.user.clone(),
+        session: record.id,
+    };
     let options = RelayOptions {
         idle: options.idle,
         meter: options.meter,
-        check: None,
+        check: addressed.then(|| address_check(serving, asker)).flatten(),
     };
     Box::pin(async move {
         let outcome = udp::relay(client, upstream, options).await;

@@ -14,11 +14,11 @@ use async_trait::async_trait;
 use gost_core::{
     addr::{Addr, Network, Target},
     build::Door,
-    conn::{Conn, Io, Meta},
+    conn::{Conn, Meta},
     error::{Error, Phase, Result, Side, Why},
     listener::Listener,
     outbound::{Ask, BindOptions, Outbound, PathId},
-    policy::{Answer, Asker, BypassQuery, Family},
+    policy::{Asker, BypassQuery, Family},
     routing::Names,
 };
 use socket2::{Domain, Protocol, Socket, Type};
@@ -136,7 +136,8 @@ impl Sockets {
         Err(dial_error(failed, to))
     }
 
-    /// A socket without a peer: each datagram says where it goes. Names are resolved here.
+    /// A socket without a peer: each datagram says where it goes. Names are resolved here, to
+    /// addresses that the rules allow; who relays the datagrams asks about the rest.
     fn association(&self, ask: &Ask) -> Result<Conn> {
         let any: SocketAddr = (Ipv6Addr::UNSPECIFIED, 0).into();
         let v4: SocketAddr = (Ipv4Addr::UNSPECIFIED, 0).into();
@@ -163,35 +164,16 @@ impl Sockets {
         } else {
             open(v4)
         }?;
-        let names = self.names.clone();
+        let (names, ask) = (self.names.clone(), ask.clone());
         let conn = conn.with_resolver(Arc::new(move |addr: &Addr| {
-            let (names, addr) = (names.clone(), addr.clone());
-            Box::pin(async move { resolve(&addr, &names, Family::Any).await })
-        }));
-        let Some(bypass) = ask.bypass.clone() else {
-            return Ok(conn.into_conn());
-        };
-        let (packet, meta) = conn.into_conn().into_packet()?;
-        let session = ask.session;
-        let check = Arc::new(move |addr: &Addr| {
-            let (bypass, target) = (bypass.clone(), Target::udp(addr.clone()));
-            Answer::later(async move {
-                let query = BypassQuery {
-                    target,
-                    host: None,
-                    path: None,
-                };
-                let asker = Asker {
-                    session,
-                    ..Asker::default()
-                };
-                !bypass.contains(&query, &asker).await
+            let (names, addr, ask) = (names.clone(), addr.clone(), ask.clone());
+            Box::pin(async move {
+                let found = resolve(&addr, &names, Family::Any).await?;
+                allowed(vec![found], &Target::udp(addr), &ask).await?;
+                Ok(found)
             })
-        });
-        Ok(Conn {
-            io: Io::Packet(Box::new(udp::Filtered::new(packet, check))),
-            meta,
-        })
+        }));
+        Ok(conn.into_conn())
     }
 
     fn sources(&self, to: SocketAddr) -> Result<Vec<Source>> {
