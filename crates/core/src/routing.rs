@@ -95,15 +95,12 @@ impl Marker {
     /// Notes the result of a probe: how long it took, or `None` for a failure. It counts as a
     /// success or failure too.
     pub fn probed(&self, took: Option<Duration>) {
-        let latency = match took {
-            Some(took) => {
-                self.reset();
-                u64::try_from(took.as_micros()).map_or(FAILED - 1, |t| t.clamp(1, FAILED - 1))
-            }
-            None => {
-                self.mark();
-                FAILED
-            }
+        let latency = if let Some(took) = took {
+            self.reset();
+            u64::try_from(took.as_micros()).map_or(FAILED - 1, |t| t.clamp(1, FAILED - 1))
+        } else {
+            self.mark();
+            FAILED
         };
         self.latency.store(latency, Relaxed);
     }

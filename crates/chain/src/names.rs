@@ -1,0 +1,46 @@
+//! Turning the name in an address into IP addresses, before anything is dialed.
+
+use std::net::IpAddr;
+
+use gost_core::{
+    addr::Addr,
+    error::{Error, Phase, Result, Side, Why},
+    policy::Family,
+    routing::Names,
+};
+
+/// The addresses that the table, or else the resolver, has for the name in an address.
+///
+/// Only names are looked up. Without an entry in the table and without a resolver the address
+/// stays as it is, so that whoever dials it in the end, possibly a node, resolves it; the answer
+/// is never empty. A resolver that has no answer is an error about the target.
+pub async fn addresses(names: &Names, addr: &Addr) -> Result<Vec<Addr>> {
+    let Addr::Name(name, port) = addr else {
+        return Ok(vec![addr.clone()]);
+    };
+    if name.is_empty() {
+        return Ok(vec![addr.clone()]);
+    }
+    let with_port = |ips: Vec<IpAddr>| ips.into_iter().map(|ip| Addr::Ip((ip, *port).into()));
+    if let Some(hosts) = &names.hosts
+        && let Some(found) = hosts.lookup(name, Family::Any).await
+        && !found.is_empty()
+    {
+        return Ok(with_port(found).collect());
+    }
+    let Some(resolver) = &names.resolver else {
+        return Ok(vec![addr.clone()]);
+    };
+    let found = resolver
+        .resolve(name, Family::Any)
+        .await
+        .map_err(|e| e.phase(Phase::Resolve).side(Side::Target))?;
+    if found.is_empty() {
+        return Err(
+            Error::new(Why::Unresolved, format!("resolve {name}: no address"))
+                .phase(Phase::Resolve)
+                .side(Side::Target),
+        );
+    }
+    Ok(with_port(found).collect())
+}

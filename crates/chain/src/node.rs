@@ -1,0 +1,223 @@
+//! A node over the way below it.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use gost_core::{
+    addr::Target,
+    conn::Conn,
+    error::{Error, Phase, Result, Side, Why},
+    listener::Listener,
+    outbound::{Ask, BindOptions, NodeAddr, NodeCx, Outbound, PathId},
+    routing::{Node, Step, Transport},
+};
+
+use crate::{
+    deadline::{below, share},
+    names,
+    route::Trail,
+};
+
+/// A node that may be taken, and the ways out that it needs.
+struct Member {
+    node: Arc<Node>,
+    /// The way to the node.
+    below: Arc<dyn Outbound>,
+    /// Sockets with the node's own settings.
+    sockets: Arc<dyn Outbound>,
+}
+
+/// A member whose connection stands, under the address that it was dialed at.
+struct Reached<'a> {
+    member: &'a Member,
+    transport: &'a Transport,
+    addr: NodeAddr,
+    conn: Conn,
+}
+
+/// A node over the way below it, or whichever of several answers first.
+///
+/// This is where nodes are marked. Whatever goes wrong with the node, from its name to its last
+/// word before the target is reached, silence included, counts as its failure, unless a node
+/// further down was named already. That the node could say what is wrong with the target counts
+/// as a success.
+pub struct NodeOutbound {
+    members: Vec<Member>,
+    place: usize,
+    trail: Arc<Trail>,
+}
+
+impl NodeOutbound {
+    /// A step of a route over the steps before it.
+    ///
+    /// `below` is the way over those, or `None` for the first step: then the node's own sockets
+    /// are the way, or else `sockets`. `place` counts the step in `trail`, from 0.
+    pub fn new(
+        step: &Step,
+        below: Option<&Arc<dyn Outbound>>,
+        sockets: &Arc<dyn Outbound>,
+        place: usize,
+        trail: Arc<Trail>,
+    ) -> Self {
+        let members = step
+            .nodes()
+            .iter()
+            .map(|node| {
+                let sockets = node.sockets.as_ref().unwrap_or(sockets);
+                Member {
+                    node: node.clone(),
+                    below: below.unwrap_or(sockets).clone(),
+                    sockets: sockets.clone(),
+                }
+            })
+            .collect();
+        Self {
+            members,
+            place,
+            trail,
+        }
+    }
+
+    /// A connection to the node; of several, to the first that answers. The attempts of the
+    /// others end with it.
+    async fn reach(&self, ask: &Ask) -> Result<Reached<'_>> {
+        let ask = below(ask);
+        let mut attempts: FuturesUnordered<_> = self
+            .members
+            .iter()
+            .map(|member| member.dial(&ask))
+            .collect();
+        let mut failure = None;
+        while let Some((member, result)) = attempts.next().await {
+            match result {
+                Ok(reached) => {
+                    self.trail.takes(self.place, &member.node);
+                    return Ok(reached);
+                }
+                Err(error) => failure = Some(self.blame(&member.node, error, Phase::Dial)),
+            }
+        }
+        Err(failure.unwrap_or_else(|| {
+            Error::new(Why::NoRoute, "a step of the route has no node").phase(Phase::Route)
+        }))
+    }
+
+    /// Decides whose failure an error is, names the node if it is its, and marks it.
+    fn blame(&self, node: &Arc<Node>, error: Error, phase: Phase) -> Error {
+        if error.node().is_some() {
+            // It was a node on the way to this one.
+            return error;
+        }
+        let error = error.context(format_args!("node {}", node.addr));
+        let blameless = match (error.at_side(), error.why()) {
+            // The node's answer about the target. While the node itself is dialed it is the
+            // target of those below.
+            (Side::Target, _) => phase != Phase::Dial,
+            // Nothing that the node did.
+            (Side::Us, Why::Unsupported | Why::Limited | Why::Denied | Why::NoRoute) => true,
+            _ => false,
+        };
+        if blameless {
+            if error.at_side() == Side::Target {
+                node.marker.reset();
+            }
+            return error;
+        }
+        node.marker.mark();
+        self.trail.blames(node);
+        let error = error.at_node(&node.addr.name);
+        // Errors of sockets and streams do not know what for.
+        if error.at_phase() == Phase::Request {
+            error.phase(phase)
+        } else {
+            error
+        }
+    }
+
+    fn succeeded<T>(&self, node: &Arc<Node>, result: Result<T>, phase: Phase) -> Result<T> {
+        match result {
+            Ok(done) => {
+                node.marker.reset();
+                Ok(done)
+            }
+            Err(error) => Err(self.blame(node, error, phase)),
+        }
+    }
+}
+
+impl Member {
+    async fn dial(&self, ask: &Ask) -> (&Self, Result<Reached<'_>>) {
+        let node = &self.node;
+        let work = async {
+            let transport = node.transport.as_ref().ok_or_else(|| {
+                Error::new(Why::Unsupported, "it has no transport").phase(Phase::Dial)
+            })?;
+            let found = names::addresses(&node.names, &node.addr.addr).await?;
+            let mut failure = None;
+            for (place, found_addr) in found.iter().enumerate() {
+                let addr = NodeAddr {
+                    addr: found_addr.clone(),
+                    ..node.addr.clone()
+                };
+                let ask = share(ask, found.len() - place);
+                let dial = transport.dialer.dial(&addr, &self.below, &ask);
+                match ask.within("dial", &addr.addr, dial).await {
+                    Ok(conn) => {
+                        return Ok(Reached {
+                            member: self,
+                            transport,
+                            addr,
+                            conn,
+                        });
+                    }
+                    Err(error) => failure = Some(error),
+                }
+            }
+            Err(failure.unwrap_or_else(|| Error::new(Why::Unresolved, "it has no address")))
+        };
+        let result = ask.within("dial", &node.addr.addr, work).await;
+        (self, result)
+    }
+}
+
+#[async_trait]
+impl Outbound for NodeOutbound {
+    async fn connect(&self, to: &Target, ask: &Ask) -> Result<Conn> {
+        let reached = self.reach(ask).await?;
+        let cx = NodeCx {
+            node: &reached.addr,
+            sockets: &reached.member.sockets,
+            ask,
+        };
+        let connect = reached.transport.connector.connect(reached.conn, to, &cx);
+        let result = ask.within("connect to", to, connect).await;
+        self.succeeded(&reached.member.node, result, Phase::Handshake)
+    }
+
+    async fn bind(&self, at: &Target, ask: &Ask, how: &BindOptions) -> Result<Box<dyn Listener>> {
+        let reached = self.reach(ask).await?;
+        let cx = NodeCx {
+            node: &reached.addr,
+            sockets: &reached.member.sockets,
+            ask,
+        };
+        let bind = reached.transport.connector.bind(reached.conn, at, how, &cx);
+        let result = ask.within("bind", at, bind).await;
+        self.succeeded(&reached.member.node, result, Phase::Bind)
+    }
+
+    /// The nodes by name, address and number: two nodes that look alike need not be.
+    fn path(&self) -> PathId {
+        let name = |member: &Member| format!("{}#{}", member.node.addr, member.node.id());
+        let names: Vec<_> = self.members.iter().map(name).collect();
+        let below = self.members.first().map(|member| member.below.path());
+        below.unwrap_or_default().and(&names.join("|"))
+    }
+}
+
+impl fmt::Debug for NodeOutbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeOutbound({})", self.path())
+    }
+}

@@ -1,0 +1,355 @@
+//! The router: the way out of a service.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use gost_core::{
+    addr::{Addr, Target},
+    conn::Conn,
+    error::{Error, Phase, Result, Side, Why},
+    listener::Listener,
+    outbound::{Ask, BindOptions, Outbound, PathId},
+    policy::BypassQuery,
+    routing::{Chain, Names, Node, Request, Route, Step},
+};
+
+use crate::{
+    deadline::{now, share},
+    names,
+    retry::{Failed, Retry},
+    route::{self, Trail},
+};
+
+/// How long each attempt may take unless set otherwise.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Makes sockets that send from the address which the client connected to.
+pub type LocalSockets = Arc<dyn Fn(IpAddr) -> Arc<dyn Outbound> + Send + Sync>;
+
+/// The way out of a service: names, chain, attempts.
+pub struct Router {
+    id: u64,
+    sockets: Arc<dyn Outbound>,
+    local_sockets: Option<LocalSockets>,
+    chain: Option<Arc<dyn Chain>>,
+    names: Names,
+    retries: usize,
+    dial_timeout: Duration,
+}
+
+impl Router {
+    /// A router without a chain: it goes direct, over `sockets`.
+    pub fn new(sockets: Arc<dyn Outbound>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: NEXT.fetch_add(1, Relaxed),
+            sockets,
+            local_sockets: None,
+            chain: None,
+            names: Names::default(),
+            retries: 0,
+            dial_timeout: DIAL_TIMEOUT,
+        }
+    }
+
+    /// Sets the chain, or a group of chains.
+    #[must_use]
+    pub fn with_chain(mut self, chain: Arc<dyn Chain>) -> Self {
+        self.chain = Some(chain);
+        self
+    }
+
+    /// Sets who turns the names of targets into addresses. A name that they know reaches the
+    /// nodes as an IP address, others as names.
+    #[must_use]
+    pub fn with_names(mut self, names: Names) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// Sets how often a failed attempt is repeated.
+    #[must_use]
+    pub const fn with_retries(mut self, retries: usize) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Sets how long each attempt may take; zero for 15 seconds.
+    #[must_use]
+    pub const fn with_dial_timeout(mut self, timeout: Duration) -> Self {
+        self.dial_timeout = if timeout.is_zero() {
+            DIAL_TIMEOUT
+        } else {
+            timeout
+        };
+        self
+    }
+
+    /// Sets what makes the sockets for the interface `auto`; see [`local_interface`].
+    #[must_use]
+    pub fn with_local_sockets(mut self, make: LocalSockets) -> Self {
+        self.local_sockets = Some(make);
+        self
+    }
+
+    /// The sockets of the direct way for one request.
+    fn sockets(&self, ask: &Ask) -> Arc<dyn Outbound> {
+        match (&self.local_sockets, ask.local) {
+            (Some(make), Some(local)) if !local.ip().is_unspecified() => make(local.ip()),
+            _ => self.sockets.clone(),
+        }
+    }
+
+    /// What is asked in one attempt, with the attempt's own deadline.
+    fn attempt(&self, ask: &Ask) -> Ask {
+        let deadline = now() + self.dial_timeout;
+        Ask {
+            deadline: Some(ask.deadline.map_or(deadline, |d| d.min(deadline))),
+            ..ask.clone()
+        }
+    }
+
+    async fn connect_once(
+        &self,
+        to: &Target,
+        ask: &Ask,
+        tried: &[Arc<Node>],
+    ) -> Result<Conn, Failed> {
+        let mut ask = self.attempt(ask);
+        ask.host.get_or_insert_with(|| to.addr.clone());
+        let resolving = names::addresses(&self.names, &to.addr);
+        let found = ask.within("resolve", &to.addr, resolving).await;
+        let found = found.map_err(|e| e.phase(Phase::Resolve).side(Side::Target))?;
+        let targets = allowed(found, to, &ask).await?;
+        if let Some(chain) = &self.chain {
+            // `allowed` is never empty.
+            let to = targets.first().unwrap_or(to);
+            let request = Request::new(to, &ask);
+            let route = choose(&**chain, &request, tried, &ask).await?;
+            if !route.steps.is_empty() {
+                return self.walk(&route, to, &ask).await;
+            }
+        }
+        Ok(self.direct(&targets, &ask).await?)
+    }
+
+    /// Connects through the nodes of a route.
+    async fn walk(&self, route: &Route, to: &Target, ask: &Ask) -> Result<Conn, Failed> {
+        let trail = Arc::new(Trail::default());
+        let Some(way) = route::fold(&route.steps, &self.sockets, &trail) else {
+            return Err(no_route().into());
+        };
+        let result = judge(way.connect(to, ask).await, route, &trail);
+        result.map(|mut conn| {
+            conn.meta.route = Some(trail.text(&route.steps, to).into());
+            conn
+        })
+    }
+
+    /// Connects without nodes: to the first of the addresses that answers, each of which gets its
+    /// share of the time.
+    async fn direct(&self, targets: &[Target], ask: &Ask) -> Result<Conn> {
+        let sockets = self.sockets(ask);
+        let mut failure = None;
+        for (place, to) in targets.iter().enumerate() {
+            let ask = share(ask, targets.len() - place);
+            match sockets.connect(to, &ask).await {
+                Ok(mut conn) => {
+                    conn.meta.route = Some(to.addr.to_string().into());
+                    return Ok(conn);
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.map_or_else(no_route, |error| {
+            // There was nobody else whose silence it could have been.
+            if error.why() == Why::TimedOut {
+                error.side(Side::Target)
+            } else {
+                error
+            }
+        }))
+    }
+
+    async fn bind_once(
+        &self,
+        at: &Target,
+        ask: &Ask,
+        how: &BindOptions,
+        tried: &[Arc<Node>],
+    ) -> Result<Box<dyn Listener>, Failed> {
+        let ask = self.attempt(ask);
+        let Some(chain) = &self.chain else {
+            return Ok(self.sockets(&ask).bind(at, &ask, how).await?);
+        };
+        let request = Request::new(at, &ask);
+        let route = choose(&**chain, &request, tried, &ask).await?;
+        let trail = Arc::new(Trail::default());
+        let Some(way) = route::fold(&route.steps, &self.sockets, &trail) else {
+            // What was to listen far away must not listen here.
+            let what = format!("bind {at}: the chain has no node for it");
+            return Err(Error::new(Why::NoRoute, what).phase(Phase::Route).into());
+        };
+        judge(way.bind(at, &ask, how).await, &route, &trail)
+    }
+}
+
+/// Asks a chain for a way, under the deadline.
+async fn choose(
+    chain: &dyn Chain,
+    request: &Request,
+    tried: &[Arc<Node>],
+    ask: &Ask,
+) -> Result<Route> {
+    ask.within(
+        "choose a route to",
+        &request.target,
+        chain.route(request, tried),
+    )
+    .await
+    .map_err(|e| e.phase(Phase::Route))
+}
+
+fn no_route() -> Error {
+    Error::new(Why::NoRoute, "the route has no nodes").phase(Phase::Route)
+}
+
+/// Tells the markers of the chain, and finds the nodes at fault.
+fn judge<T>(result: Result<T>, route: &Route, trail: &Trail) -> Result<T, Failed> {
+    let reset = || route.markers.iter().for_each(|marker| marker.reset());
+    let error = match result {
+        Ok(done) => {
+            reset();
+            return Ok(done);
+        }
+        Err(error) => error,
+    };
+    let mut nodes = trail.failed();
+    match error.at_side() {
+        Side::Node => {
+            route.markers.iter().for_each(|marker| marker.mark());
+            // A session that several wait for is opened on behalf of one of them; the others
+            // learn only the name.
+            if nodes.is_empty() {
+                let all = route.steps.iter().flat_map(Step::nodes);
+                let named = all.filter(|node| error.node() == Some(&node.addr.name));
+                nodes.extend(named.take(1).cloned());
+            }
+        }
+        Side::Target => reset(),
+        Side::Client | Side::Us => {}
+    }
+    Err(Failed { error, nodes })
+}
+
+/// The targets that a name was found to be, without those that the client's rules forbid; never
+/// an empty list.
+async fn allowed(found: Vec<Addr>, to: &Target, ask: &Ask) -> Result<Vec<Target>> {
+    let target = |addr| Target {
+        network: to.network,
+        addr,
+    };
+    let bypass = match &ask.bypass {
+        // What did not need to be resolved here was checked before.
+        Some(bypass) if found.first() != Some(&to.addr) => bypass,
+        _ => return Ok(found.into_iter().map(target).collect()),
+    };
+    let mut kept = Vec::with_capacity(found.len());
+    for addr in found {
+        // An unspecified address reaches this machine.
+        let reached = match addr.ip() {
+            Some(ip) if addr.is_unspecified() && ip.is_ipv4() => {
+                Addr::from_host("127.0.0.1", ip.port())
+            }
+            Some(ip) if addr.is_unspecified() => Addr::from_host("::1", ip.port()),
+            _ => addr.clone(),
+        };
+        let asked = target(addr);
+        let request = Request::new(&asked, ask);
+        let query = BypassQuery {
+            target: target(reached),
+            host: ask.host.clone(),
+            path: None,
+        };
+        if !bypass.contains(&query, &request.asker).await {
+            kept.push(asked);
+        }
+    }
+    if kept.is_empty() {
+        let what = format!("{to}: every address is forbidden by a bypass");
+        return Err(Error::new(Why::Denied, what).phase(Phase::Resolve));
+    }
+    Ok(kept)
+}
+
+/// A list of interfaces with the word `auto` replaced by an address; `None` without that word.
+///
+/// The word means the address that the client connected to.
+pub fn local_interface(interfaces: &str, local: IpAddr) -> Option<String> {
+    let mut found = false;
+    let words: Vec<_> = interfaces
+        .split(',')
+        .map(|word| {
+            if word.trim() == "auto" {
+                found = true;
+                local.to_string()
+            } else {
+                word.to_owned()
+            }
+        })
+        .collect();
+    found.then(|| words.join(","))
+}
+
+#[async_trait]
+impl Outbound for Router {
+    /// Names, route, nodes; repeated after failures, each time with a deadline of its own and
+    /// without the nodes that failed before. See [`Retry`](crate::retry) for when.
+    async fn connect(&self, to: &Target, ask: &Ask) -> Result<Conn> {
+        let mut retry = Retry::new(self.retries, self.dial_timeout, ask.deadline);
+        loop {
+            match self.connect_once(to, ask, retry.tried()).await {
+                Ok(conn) => return Ok(conn),
+                Err(failed) => retry.after(failed)?,
+            }
+        }
+    }
+
+    /// Listens at the last node of a route, or here when there is no chain. A chain that has no
+    /// node for it is an error.
+    async fn bind(&self, at: &Target, ask: &Ask, how: &BindOptions) -> Result<Box<dyn Listener>> {
+        let mut retry = Retry::new(self.retries, self.dial_timeout, ask.deadline);
+        loop {
+            match self.bind_once(at, ask, how, retry.tried()).await {
+                Ok(listener) => return Ok(listener),
+                Err(failed) => retry.after(failed)?,
+            }
+        }
+    }
+
+    /// The way of a router is known only once it is asked: with a chain, one of its own.
+    fn path(&self) -> PathId {
+        match self.chain {
+            Some(_) => PathId::direct().and(&format!("router {}", self.id)),
+            None => PathId::direct(),
+        }
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router")
+            .field("chain", &self.chain.is_some())
+            .field("retries", &self.retries)
+            .field("dial_timeout", &self.dial_timeout)
+            .finish_non_exhaustive()
+    }
+}
