@@ -13,13 +13,11 @@ use crate::{client::Client, place};
 
 /// Listens on behalf of a client.
 pub(crate) async fn bind(client: Client, at: &Target, session: &mut Session) -> Result<Next> {
-    match at.network {
-        Network::Udp => datagrams(client, &at.addr, session).await,
-        _ => {
-            let reason = Error::new(Why::Unsupported, format!("relay bind {at}: unsupported"));
-            Err(client.refuse(Status::BAD_REQUEST, reason).await)
-        }
+    if at.network == Network::Udp {
+        return datagrams(client, &at.addr, session).await;
     }
+    let reason = Error::new(Why::Unsupported, format!("relay bind {at}: unsupported"));
+    Err(client.refuse(Status::BAD_REQUEST, reason).await)
 }
 
 /// Opens a socket here whose datagrams travel with their addresses, to and from anybody.
