@@ -43,7 +43,7 @@ async fn forward(node: SocketAddr, target: SocketAddr, options: &[&str]) -> (Ser
     (service, address)
 }
 
-async fn send(packet: &mut dyn Packet, payload: &[u8], to: &Addr) {
+pub(crate) async fn send(packet: &mut dyn Packet, payload: &[u8], to: &Addr) {
     let mut batch = Batch::with_capacity(MIN_ROOM);
     assert!(batch.push(payload, to.clone()));
     soon(std::future::poll_fn(|cx| packet.poll_send(cx, &mut batch)))
@@ -51,7 +51,7 @@ async fn send(packet: &mut dyn Packet, payload: &[u8], to: &Addr) {
         .unwrap();
 }
 
-async fn recv(packet: &mut dyn Packet) -> (Vec<u8>, Addr) {
+pub(crate) async fn recv(packet: &mut dyn Packet) -> (Vec<u8>, Addr) {
     let mut batch = Batch::with_capacity(MIN_ROOM);
     soon(std::future::poll_fn(|cx| packet.poll_recv(cx, &mut batch)))
         .await
