@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use gost_core::{
     conn::{Conn, Meta},
-    error::{Error, Phase, Result, Side},
+    error::{Error, Result, Side},
     stream::{Prefixed, Stream, read_more},
 };
 use gost_relay::{Request, Response, Status};
@@ -71,7 +71,7 @@ impl Client {
         };
         // That the client is gone already changes nothing.
         let _ = tokio::time::timeout(FAREWELL, farewell).await;
-        reason.phase(Phase::Request)
+        reason
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use gost_core::{policy::Credentials, prelude::*};
 use gost_net::{
     framed::Framed,
     udp::{FlowOptions, Flows},
 };
-use gost_relay::{Request, Response, UserAuth};
+use gost_relay::{Request, UserAuth};
 use tokio::io::AsyncWriteExt;
 
 use crate::{
@@ -77,8 +76,9 @@ impl Relay {
             let held = Held::new(stream, message, HOLD).with_answer_due(question);
             return Ok(Box::new(held));
         }
-        let asking = exchange(&mut *stream, &message, &mut question);
-        match tokio::time::timeout(self.patience(), asking).await {
+        send(&mut *stream, &message, &question).await?;
+        let answer = question.read(&mut stream);
+        match tokio::time::timeout(self.patience(), answer).await {
             Ok(answered) => {
                 let (_, rest) = answered?;
                 Ok(Prefixed::new(rest, stream))
@@ -124,8 +124,8 @@ impl Relay {
             Duration::ZERO => ANSWER,
             timeout => timeout,
         };
-        let asking = exchange(&mut *stream, &message, &mut question);
-        let answered = tokio::time::timeout(limit, cx.ask.within(verb, at, asking)).await;
+        send(&mut *stream, &message, &question).await?;
+        let answered = tokio::time::timeout(limit, question.read(&mut stream)).await;
         let (answer, rest) = answered.unwrap_or_else(|_| Err(question.late()))?;
         Ok(Listening {
             stream: Prefixed::new(rest, stream),
@@ -152,18 +152,16 @@ fn encode(request: &Request, question: &Question) -> Result<Vec<u8>> {
         .map_err(|e| Error::new(Why::BadInput, question.to_string()).caused_by(e))
 }
 
-/// Sends a request and waits for the answer.
-async fn exchange(
-    stream: &mut dyn Stream,
-    message: &[u8],
-    question: &mut Question,
-) -> Result<(Response, Bytes)> {
+/// Sends a request. Nothing can hold that up for long, so being late is an error.
+async fn send(stream: &mut dyn Stream, message: &[u8], question: &Question) -> Result<()> {
     let sent = async {
         stream.write_all(message).await?;
         stream.flush().await
     };
-    sent.await.map_err(|e| question.broken(e))?;
-    question.read(stream).await
+    match tokio::time::timeout(ANSWER, sent).await {
+        Ok(sent) => sent.map_err(|e| question.broken(e)),
+        Err(_) => Err(question.late()),
+    }
 }
 
 #[async_trait]
