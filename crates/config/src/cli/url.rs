@@ -275,11 +275,8 @@ fn encoded_path(path: &str) -> Result<String, String> {
     }
 }
 
-/// A pair of a query that was dropped, and why.
-pub(crate) type Dropped = String;
-
-/// The pairs of a query, decoded, in order; and what of it cannot be read.
-pub(crate) fn query_pairs(query: &str) -> (Vec<(String, String)>, Vec<Dropped>) {
+/// The pairs of a query, decoded, in order; and why others were dropped.
+pub(crate) fn query_pairs(query: &str) -> (Vec<(String, String)>, Vec<String>) {
     let mut pairs = Vec::new();
     let mut dropped = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -318,4 +315,54 @@ pub(crate) fn host_name(host: &str) -> &str {
 /// Control characters, for text that a message repeats.
 pub(crate) fn printable(text: &str) -> String {
     utf8_percent_encode(text, CONTROLS).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_come_apart_as_in_go() {
+        let url = parse("HTTPS://us%20er:p%3Aw@[::1]:80/a%20b?x=1#f").expect("a URL");
+        assert_eq!(url.scheme, "http+tls");
+        assert_eq!(url.user, Some(("us er".into(), Some("p:w".into()))));
+        assert_eq!(
+            (url.host.as_str(), url.path.as_str()),
+            ("[::1]:80", "/a%20b")
+        );
+        assert_eq!((url.query.as_str(), url.fragment), ("x=1", true));
+        let url = parse("http://@h,h:2/\u{e4} b").expect("a URL");
+        assert_eq!(url.user, Some((String::new(), None)));
+        assert_eq!(
+            (url.host.as_str(), url.path.as_str()),
+            ("h,h:2", "/%C3%A4%20b")
+        );
+    }
+
+    #[test]
+    fn the_host_of_a_service_is_cut_out_verbatim() {
+        for (text, host, remain) in [
+            ("tcp://:1-2/x:1?a=b", ":1-2", "tcp:///x:1?a=b"),
+            ("tcp://u:p@q@h:1", "h:1", "tcp://u:p@q@"),
+            ("a:b", "", "a:b"),
+            ("a:x\u{e4}://", "", "a:x\u{e4}://"),
+        ] {
+            assert_eq!(
+                cut_host(text),
+                (host.to_owned(), remain.to_owned()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn bad_pairs_of_a_query_are_dropped_with_a_reason() {
+        let (pairs, dropped) = query_pairs("a=1+2%20&&b&c;d=1&e=%zz&a=3");
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(pairs, [("a", "1 2 "), ("b", ""), ("a", "3")]);
+        assert!(dropped[0].contains("use & between") && dropped[1].starts_with("e:"));
+    }
 }

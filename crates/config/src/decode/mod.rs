@@ -5,6 +5,7 @@
 //! bodies of the web API) is read *strictly*: types must fit. In both, keys match whatever their
 //! case, durations may be text, and everything that looks like a mistake is reported.
 
+mod metadata;
 mod object;
 mod scalar;
 mod sections;
