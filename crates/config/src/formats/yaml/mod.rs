@@ -139,7 +139,7 @@ impl<'a> Composer<'a> {
     fn mapping(&mut self, depth: usize) -> Result<Kind, SyntaxError> {
         let mut entries: Vec<(Key, Tree)> = Vec::new();
         let mut merges = Vec::new();
-        let mut lines: HashMap<Box<str>, u32> = HashMap::new();
+        let mut index = Index::default();
         loop {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {
@@ -159,19 +159,38 @@ impl<'a> Composer<'a> {
             let text = key_text(key.kind)
                 .ok_or_else(|| error(&span, "keys must be plain, not lists or mappings"))?;
             let line = line(&span);
-            if let Some(first) = lines.insert(text.clone(), line) {
+            if let Some(at) = index.find(&entries, &text) {
+                let first = entries[at].0.line;
                 let message = format!("key {text:?} twice, lines {first} and {line}");
                 return Err(error(&span, message));
             }
             entries.push((Key { text, line }, value));
         }
         if !merges.is_empty() {
-            let mut known: HashSet<Box<str>> = lines.into_keys().collect();
+            let keys = entries.iter().map(|(key, _)| key.text.clone());
+            let mut known: HashSet<Box<str>> = keys.collect();
             for (value, span) in merges {
                 merge(&mut entries, &mut known, value, &span)?;
             }
         }
         Ok(Kind::Map(entries))
+    }
+}
+
+/// Finds keys of a mapping: by looking at each while there are few, then by a table.
+#[derive(Default)]
+struct Index(HashMap<Box<str>, usize>);
+
+impl Index {
+    /// Where the key stands among the entries.
+    fn find(&mut self, entries: &[(Key, Tree)], text: &str) -> Option<usize> {
+        if entries.len() < 16 {
+            return entries.iter().position(|(key, _)| *key.text == *text);
+        }
+        for (at, (key, _)) in entries.iter().enumerate().skip(self.0.len()) {
+            self.0.insert(key.text.clone(), at);
+        }
+        self.0.get(text).copied()
     }
 }
 
@@ -276,6 +295,17 @@ mod tests {
             let error = parse(text).expect_err(text);
             assert_eq!(error.line, line, "{text}: {error}");
             assert!(error.message.contains(says), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_given_twice_is_found_in_small_and_large_mappings() {
+        for count in [2, 16, 17, 500] {
+            let keys: Vec<_> = (0..count).map(|n| format!("k{n}: 1\n")).collect();
+            assert_eq!(map(&keys.concat()).len(), count);
+            let error = parse(&format!("{}k1: 2\n", keys.concat())).expect_err("twice");
+            let says = format!("key \"k1\" twice, lines 2 and {}", count + 1);
+            assert!(error.message.contains(&says), "{error}");
         }
     }
 
