@@ -13,6 +13,7 @@ use arc_swap::{ArcSwapOption, Guard};
 use crate::{
     addr::{Addr, Network},
     error::{Error, Result, Why},
+    listener::BoxFuture,
     meter::Meter,
     outbound::Outbound,
     policy::{Admission, Answer, Asker, Authenticator, Bypass, BypassQuery, Credentials},
@@ -59,10 +60,8 @@ impl Build {
     }
 
     /// Builds a component that this one is made of, from the same options.
-    pub async fn make<K: Kind + ?Sized>(&self, name: &str) -> Result<K::Made> {
-        self.registry
-            .make::<K>(name, &self.values, self.clone())
-            .await
+    pub fn make<K: Kind + ?Sized>(&self, name: &str) -> BoxFuture<'static, Result<K::Made>> {
+        self.registry.make::<K>(name, &self.values, self.clone())
     }
 
     /// The slot of a named object. An unknown name is an error.

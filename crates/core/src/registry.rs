@@ -151,25 +151,30 @@ impl Registry {
     /// Builds a component.
     ///
     /// An unknown name and options that do not fit are errors that say so.
-    pub async fn make<K: Kind + ?Sized>(
+    pub fn make<K: Kind + ?Sized>(
         &self,
         name: &str,
         values: &Values,
         build: Build,
-    ) -> Result<K::Made> {
-        let Some(factory) = self.find::<K>(name) else {
-            return Err(Error::new(
-                Why::Unsupported,
-                format!("unknown {} type {name:?}", K::NAME),
-            ));
-        };
-        let future = (factory.make)(values, build).map_err(|errors| {
-            let all: Vec<_> = errors.iter().map(OptionError::to_string).collect();
-            Error::new(Why::BadInput, all.join("; "))
-        })?;
-        let made = future.await?.downcast::<K::Made>();
-        made.map(|made| *made)
-            .map_err(|_| Error::new(Why::Other, format!("{} {name}: wrong factory", K::NAME)))
+    ) -> BoxFuture<'static, Result<K::Made>> {
+        let making = self.find::<K>(name).map_or_else(
+            || {
+                let what = format!("unknown {} type {name:?}", K::NAME);
+                Err(Error::new(Why::Unsupported, what))
+            },
+            |factory| {
+                (factory.make)(values, build).map_err(|errors| {
+                    let all: Vec<_> = errors.iter().map(OptionError::to_string).collect();
+                    Error::new(Why::BadInput, all.join("; "))
+                })
+            },
+        );
+        let wrong = format!("{} {name}: wrong factory", K::NAME);
+        Box::pin(async move {
+            let made = making?.await?.downcast::<K::Made>();
+            made.map(|made| *made)
+                .map_err(|_| Error::new(Why::Other, wrong))
+        })
     }
 
     /// All components with their keys, by kind and name, for the manual.

@@ -3,7 +3,7 @@
 
 use gost_config::{
     Config, Connector, Dialer, ForwardNode, Forwarder, Handler, Hop, Kind, Listener, Names, Node,
-    Place, Problem, Service, nearest,
+    Place, Problem, Service, Structure, nearest,
 };
 use gost_core::{
     options::{KeyInfo, Options},
@@ -16,16 +16,33 @@ use crate::options::{HopOptions, NodeOptions, ServiceOptions};
 
 /// Everything wrong, without building anything.
 pub(crate) fn check(config: &Config, registry: &Registry) -> Vec<Problem> {
-    let mut check = Check { registry, problems: Vec::new() };
+    let mut check = Check {
+        registry,
+        problems: Vec::new(),
+    };
     check.sections(config);
     for service in &config.services {
         check.service(service);
     }
-    for hop in config.hops.iter().chain(config.chains.iter().flat_map(|chain| chain.hops.iter())) {
+    for hop in config
+        .hops
+        .iter()
+        .chain(config.chains.iter().flat_map(|chain| chain.hops.iter()))
+    {
         check.hop(hop);
     }
-    check.unknown_keys(config);
     check.problems
+}
+
+/// Keys that no component read while everything was built. What a command line copied to several
+/// places is said once.
+pub(crate) fn unknown_keys(config: &Config, registry: &Registry) -> Vec<Problem> {
+    let mut finder = UnreadKeys {
+        known: known_keys(registry),
+        found: Vec::new(),
+    };
+    config.visit(&mut finder);
+    finder.found
 }
 
 struct Check<'a> {
@@ -35,7 +52,8 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn unsupported(&mut self, place: &Place, key: &str) {
-        self.problems.push(place.error(key, "this version can't do this yet"));
+        self.problems
+            .push(place.error(key, "this version can't do this yet"));
     }
 
     /// Sections that nothing here can build are refused, never ignored.
@@ -65,7 +83,11 @@ impl Check<'_> {
         if let Some(api) = &config.api {
             self.unsupported(&api.place, "addr");
         }
-        if let Some(metrics) = config.metrics.as_ref().filter(|metrics| !metrics.addr.is_empty()) {
+        if let Some(metrics) = config
+            .metrics
+            .as_ref()
+            .filter(|metrics| !metrics.addr.is_empty())
+        {
             self.unsupported(&metrics.place, "addr");
         }
         if let Some(profiling) = &config.profiling {
@@ -118,7 +140,10 @@ impl Check<'_> {
     fn forward_node(&mut self, node: &ForwardNode) {
         self.options::<NodeOptions>(&node.metadata);
         // What only a sniffed HTTP request could obey.
-        self.unsupported_keys(&node.place, &[(node.http.is_some(), "http"), (node.tls.is_some(), "tls")]);
+        self.unsupported_keys(
+            &node.place,
+            &[(node.http.is_some(), "http"), (node.tls.is_some(), "tls")],
+        );
     }
 
     fn hop(&mut self, hop: &Hop) {
@@ -141,8 +166,10 @@ impl Check<'_> {
             place: node.place.clone(),
             ..Connector::default()
         });
-        let dialer =
-            node.dialer.clone().unwrap_or_else(|| Dialer { place: node.place.clone(), ..Dialer::default() });
+        let dialer = node.dialer.clone().unwrap_or_else(|| Dialer {
+            place: node.place.clone(),
+            ..Dialer::default()
+        });
         self.component::<dyn gost_core::outbound::Connector>(
             Kind::Connector,
             or(&connector.r#type, "http"),
@@ -167,7 +194,12 @@ impl Check<'_> {
         if self.registry.has::<K>(name) {
             let errors = self.registry.check::<K>(name, values);
             self.problems.extend(errors.into_iter().map(|error| {
-                Problem::new(gost_config::Severity::Error, error.place, error.key, format!("expected {}", error.expected))
+                Problem::new(
+                    gost_config::Severity::Error,
+                    error.place,
+                    error.key,
+                    format!("expected {}", error.expected),
+                )
             }));
             return;
         }
@@ -180,7 +212,8 @@ impl Check<'_> {
             format!("this version has no {word} {name:?} yet")
         } else {
             let known = self.registry.names::<K>();
-            let hint = nearest(name, known.iter().copied()).map(|near| format!("; did you mean {near:?}?"));
+            let hint = nearest(name, known.iter().copied())
+                .map(|near| format!("; did you mean {near:?}?"));
             format!("unknown {word} {name:?}{}", hint.unwrap_or_default())
         };
         self.problems.push(place.error("type", message));
@@ -190,15 +223,13 @@ impl Check<'_> {
         let mut errors = Vec::new();
         O::read(values, &mut errors);
         self.problems.extend(errors.into_iter().map(|error| {
-            Problem::new(gost_config::Severity::Error, error.place, error.key, format!("expected {}", error.expected))
+            Problem::new(
+                gost_config::Severity::Error,
+                error.place,
+                error.key,
+                format!("expected {}", error.expected),
+            )
         }));
-    }
-
-    /// Keys that nobody read. What a command line copied to several places is said once.
-    fn unknown_keys(&mut self, config: &Config) {
-        let mut finder = UnreadKeys { known: known_keys(self.registry), found: Vec::new() };
-        config.visit_all(&mut finder);
-        self.problems.append(&mut finder.found);
     }
 }
 
@@ -209,7 +240,11 @@ pub(crate) fn or<'a>(value: &'a str, default: &'a str) -> &'a str {
 }
 
 fn known_keys(registry: &Registry) -> Vec<&'static str> {
-    let own = [SessionOptions::table(), ServiceOptions::table(), NodeOptions::table()];
+    let own = [
+        SessionOptions::table(),
+        ServiceOptions::table(),
+        NodeOptions::table(),
+    ];
     let components = registry.tables().into_values();
     let keys = |table: Vec<KeyInfo>| table.into_iter().flat_map(|key| key.keys.iter().copied());
     own.into_iter().chain(components).flat_map(keys).collect()
@@ -225,7 +260,9 @@ impl gost_config::Visitor for UnreadKeys {
         for entry in values.iter().filter(|entry| !entry.mark.is_read()) {
             entry.mark.read();
             let hint = nearest(&entry.key, self.known.iter().copied());
-            let hint = hint.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+            let hint = hint
+                .map(|near| format!("; did you mean {near:?}?"))
+                .unwrap_or_default();
             self.found.push(Problem::new(
                 gost_config::Severity::Warning,
                 entry.mark.to_string(),

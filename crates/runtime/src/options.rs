@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use gost_chain::item::ItemOptions;
 use gost_core::options;
 
 options! {
@@ -44,13 +45,6 @@ options! {
     /// Metadata of a node.
     pub struct NodeOptions {
         ..sockets: HopOptions;
-        /// How often it is chosen by the `random` strategy, relative to others.
-        weight: i64 = 1, "weight";
-        /// Chosen only when no other is left.
-        backup: bool = false, "backup";
-        /// Failures after which it counts as failed.
-        max_fails: Option<i64> = None, "maxFails";
-        /// How long it counts as failed.
-        fail_timeout: Option<Duration> = None, "failTimeout";
+        ..item: ItemOptions;
     }
 }

@@ -1,6 +1,6 @@
 //! Small parts of a configuration in the form that components take.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use gost_config::{Auth, Problem, Tls};
 use gost_core::{build::TlsSettings, policy::Credentials};
@@ -10,17 +10,24 @@ use gost_core::{build::TlsSettings, policy::Credentials};
 pub(crate) fn credentials(auth: Option<&Auth>) -> Result<Option<Credentials>, Problem> {
     let Some(auth) = auth else { return Ok(None) };
     if !auth.file.is_empty() {
-        let text = std::fs::read_to_string(&auth.file).map_err(|e| auth.place.error("file", e.to_string()))?;
-        let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+        let text = std::fs::read_to_string(&auth.file)
+            .map_err(|e| auth.place.error("file", e.to_string()))?;
+        let line = text
+            .lines()
+            .map(str::trim)
+            .find(|line| !line.is_empty() && !line.starts_with('#'));
         if let Some(line) = line {
             let mut words = line.split_whitespace();
             let mut word = || words.next().unwrap_or_default().to_owned();
-            return Ok(Some(Credentials { username: word(), password: word() }));
+            return Ok(Some(Credentials {
+                username: word(),
+                password: word(),
+            }));
         }
     }
     Ok(Some(Credentials {
         username: auth.username.clone(),
-        password: auth.password.reveal().to_owned(),
+        password: auth.password.to_string(),
     }))
 }
 
@@ -41,9 +48,4 @@ pub(crate) fn tls(tls: Option<&Tls>) -> Option<Arc<TlsSettings>> {
         reject_unknown_sni: tls.reject_unknown_sni,
         server_names: tls.server_names.clone(),
     }))
-}
-
-/// A duration that was given, or the default.
-pub(crate) fn duration_or(given: Duration, default: Duration) -> Duration {
-    if given.is_zero() { default } else { given }
 }

@@ -28,6 +28,7 @@ pub struct Service {
     shared: Arc<Shared>,
     addr: Addr,
     stop: watch::Sender<bool>,
+    closed: watch::Receiver<bool>,
     acceptor: JoinHandle<Box<dyn Listener>>,
 }
 
@@ -41,11 +42,13 @@ impl Service {
         });
         let addr = listener.addr();
         let (stop, stopped) = watch::channel(false);
-        let acceptor = tokio::spawn(accept(shared.clone(), listener, stopped));
+        let (close, closed) = watch::channel(false);
+        let acceptor = tokio::spawn(accept(shared.clone(), listener, stopped, close));
         Self {
             shared,
             addr,
             stop,
+            closed,
             acceptor,
         }
     }
@@ -68,6 +71,14 @@ impl Service {
     /// Serves new connections differently; those that are open keep what they have.
     pub fn serve_with(&self, serving: Serving) {
         self.shared.serving.store(Arc::new(serving));
+    }
+
+    /// Waits until the listener has closed for good and no connection is left: never, for most.
+    pub async fn ended(&self) {
+        let mut closed = self.closed.clone();
+        // An error means that the acceptor is gone, which is an end too.
+        let _ = closed.wait_for(|closed| *closed).await;
+        self.shared.live.drained().await;
     }
 
     /// Stops accepting, lets connections end by themselves until the deadline, then ends them.
@@ -104,6 +115,7 @@ async fn accept(
     shared: Arc<Shared>,
     mut listener: Box<dyn Listener>,
     mut stopped: watch::Receiver<bool>,
+    close: watch::Sender<bool>,
 ) -> Box<dyn Listener> {
     let mut backoff = Backoff::default();
     loop {
@@ -119,7 +131,8 @@ async fn accept(
             }
             Err(error) => {
                 let Some(wait) = backoff.after(&error) else {
-                    tracing::error!(service = %shared.name, "stopped accepting: {error}");
+                    tracing::info!(service = %shared.name, "stopped accepting: {error}");
+                    let _ = close.send(true);
                     let _ = stopped.wait_for(|stop| *stop).await;
                     return listener;
                 };
