@@ -11,6 +11,7 @@ use gost_core::{
 use crate::{
     item::{Item, ItemOptions},
     matcher::Matcher,
+    probe::Probe,
     selector::{Chosen, Selector},
 };
 
@@ -24,6 +25,8 @@ pub struct Entry<T: ?Sized> {
     pub options: ItemOptions,
     /// Its failures, and what its probe found.
     pub marker: Arc<Marker>,
+    /// Probes the chain or hop for as long as it is one of the group's.
+    pub probe: Option<Probe>,
 }
 
 impl<T: ?Sized> Entry<T> {
@@ -34,6 +37,7 @@ impl<T: ?Sized> Entry<T> {
             matcher: None,
             options: ItemOptions::default(),
             marker: Arc::default(),
+            probe: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     filter::Filter,
     item::{Item, ItemOptions},
     matcher::Matcher,
+    probe::Probe,
     selector::{Chosen, Selector},
 };
 
@@ -30,6 +31,8 @@ pub struct Candidate {
     pub matcher: Option<Matcher>,
     /// Nodes of a higher priority are taken before others; see [`Matcher::priority`].
     pub priority: i32,
+    /// Probes the node for as long as it is one of the hop's.
+    pub probe: Option<Probe>,
 }
 
 impl Candidate {
@@ -42,6 +45,7 @@ impl Candidate {
             filter: None,
             matcher: None,
             priority: 0,
+            probe: None,
         }
     }
 

@@ -10,6 +10,7 @@
 //!   who works, whose turn it is ([`selector`]);
 //! - [`node::NodeOutbound`] is a node over the way below it, and the one place where a node is
 //!   marked as failed or working;
+//! - [`probe`] looks after nodes that nobody uses.
 //!
 //! It opens no sockets and knows no configuration files: an [`Outbound`] for the first step and
 //! the nodes come from outside.
@@ -26,6 +27,7 @@ pub mod item;
 pub mod matcher;
 pub mod names;
 pub mod node;
+pub mod probe;
 mod retry;
 pub mod route;
 pub mod router;

@@ -16,7 +16,7 @@ use gost_core::{
 use crate::{
     deadline::{below, share},
     names,
-    route::Trail,
+    route::{Blame, Trail},
 };
 
 /// A node that may be taken, and the ways out that it needs.
@@ -40,8 +40,9 @@ struct Reached<'a> {
 ///
 /// This is where nodes are marked. Whatever goes wrong with the node, from its name to its last
 /// word before the target is reached, silence included, counts as its failure, unless a node
-/// further down was named already. That the node could say what is wrong with the target counts
-/// as a success.
+/// before it was named already. That the node could say what is wrong with the target counts as a
+/// success. If the node before falls silent when it is to connect to this one, nobody can tell
+/// which of them it was: both count as failed, until one of them is found to work.
 pub struct NodeOutbound {
     members: Vec<Member>,
     place: usize,
@@ -63,14 +64,7 @@ impl NodeOutbound {
         let members = step
             .nodes()
             .iter()
-            .map(|node| {
-                let sockets = node.sockets.as_ref().unwrap_or(sockets);
-                Member {
-                    node: node.clone(),
-                    below: below.unwrap_or(sockets).clone(),
-                    sockets: sockets.clone(),
-                }
-            })
+            .map(|node| Member::new(node, below, sockets))
             .collect();
         Self {
             members,
@@ -106,26 +100,29 @@ impl NodeOutbound {
     /// Decides whose failure an error is, names the node if it is its, and marks it.
     fn blame(&self, node: &Arc<Node>, error: Error, phase: Phase) -> Error {
         if error.node().is_some() {
-            // It was a node on the way to this one.
-            return error;
-        }
-        let error = error.context(format_args!("node {}", node.addr));
-        let blameless = match (error.at_side(), error.why()) {
-            // The node's answer about the target. While the node itself is dialed it is the
-            // target of those below.
-            (Side::Target, _) => phase != Phase::Dial,
-            // Nothing that the node did.
-            (Side::Us, Why::Unsupported | Why::Limited | Why::Denied | Why::NoRoute) => true,
-            _ => false,
-        };
-        if blameless {
-            if error.at_side() == Side::Target {
-                node.marker.reset();
+            // It was a node on the way to this one, or this one if that could not reach it.
+            if self.trail.doubts_step_before(self.place) {
+                self.mark(node, true);
             }
             return error;
         }
-        node.marker.mark();
-        self.trail.blames(node);
+        let error = error.context(format_args!("node {}", node.addr));
+        match (error.at_side(), error.why()) {
+            // The node's answer about the target. While the node itself is dialed it is the
+            // target of those below.
+            (Side::Target, _) if phase != Phase::Dial => {
+                node.marker.reset();
+                return error;
+            }
+            // Nothing that the node did.
+            (Side::Us, Why::Unsupported | Why::Limited | Why::Denied | Why::NoRoute) => {
+                return error;
+            }
+            (_, Why::TimedOut | Why::Reset | Why::Closed) => {
+                self.mark(node, phase == Phase::Handshake);
+            }
+            _ => self.mark(node, false),
+        }
         let error = error.at_node(&node.addr.name);
         // Errors of sockets and streams do not know what for.
         if error.at_phase() == Phase::Request {
@@ -133,6 +130,15 @@ impl NodeOutbound {
         } else {
             error
         }
+    }
+
+    fn mark(&self, node: &Arc<Node>, doubt: bool) {
+        node.marker.mark();
+        self.trail.blames(Blame {
+            place: self.place,
+            node: node.clone(),
+            doubt,
+        });
     }
 
     fn succeeded<T>(&self, node: &Arc<Node>, result: Result<T>, phase: Phase) -> Result<T> {
@@ -146,7 +152,34 @@ impl NodeOutbound {
     }
 }
 
+/// A connection to a node alone, over its own sockets or else `sockets`; marks nothing.
+pub(crate) async fn dial(node: &Arc<Node>, sockets: &Arc<dyn Outbound>, ask: &Ask) -> Result<Conn> {
+    let member = Member::new(node, None, sockets);
+    if node.transport.is_none() {
+        let target = Target {
+            network: node.network.unwrap_or_default(),
+            addr: node.addr.addr.clone(),
+        };
+        return member.sockets.connect(&target, ask).await;
+    }
+    let (_, result) = member.dial(ask).await;
+    result.map(|reached| reached.conn)
+}
+
 impl Member {
+    fn new(
+        node: &Arc<Node>,
+        below: Option<&Arc<dyn Outbound>>,
+        sockets: &Arc<dyn Outbound>,
+    ) -> Self {
+        let sockets = node.sockets.as_ref().unwrap_or(sockets);
+        Self {
+            node: node.clone(),
+            below: below.unwrap_or(sockets).clone(),
+            sockets: sockets.clone(),
+        }
+    }
+
     async fn dial(&self, ask: &Ask) -> (&Self, Result<Reached<'_>>) {
         let node = &self.node;
         let work = async {

@@ -1,6 +1,7 @@
 //! When a failed attempt is repeated, and without which nodes.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,7 +11,7 @@ use gost_core::{
     routing::Node,
 };
 
-use crate::deadline::now;
+use crate::{deadline::now, route::Blame};
 
 /// How many attempts a request may get beyond the configured ones when nodes fail.
 const SPARE: usize = 3;
@@ -19,14 +20,14 @@ const SPARE: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) error: Error,
-    pub(crate) nodes: Vec<Arc<Node>>,
+    pub(crate) blames: Vec<Blame>,
 }
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         Self {
             error,
-            nodes: Vec::new(),
+            blames: Vec::new(),
         }
     }
 }
@@ -46,7 +47,10 @@ pub(crate) struct Retry {
     /// Until when more than one spare attempt is made.
     young: Instant,
     deadline: Option<Instant>,
+    /// Nodes that failed.
     tried: Vec<Arc<Node>>,
+    /// Nodes of which some failed, nobody knows which, with the places of their steps.
+    suspects: Vec<(usize, Arc<Node>)>,
     /// Why the last attempt failed, if it went as far as a node or target.
     last: Option<Error>,
     /// True when the current attempt is a configured one.
@@ -61,23 +65,48 @@ impl Retry {
             young: now() + dial_timeout,
             deadline,
             tried: Vec::new(),
+            suspects: Vec::new(),
             last: None,
             paid: true,
         }
     }
 
-    /// The nodes to leave out.
-    pub(crate) fn tried(&self) -> &[Arc<Node>] {
-        &self.tried
+    /// The nodes to leave out of the next attempt. If that leaves no way, those of the next list:
+    /// of several suspects at least those of one step.
+    pub(crate) fn without(&self) -> Vec<Vec<Arc<Node>>> {
+        let with = |fits: &dyn Fn(usize) -> bool| {
+            let suspects = self.suspects.iter().filter(|(place, _)| fits(*place));
+            let suspects = suspects.map(|(_, node)| node);
+            self.tried.iter().chain(suspects).cloned().collect()
+        };
+        let mut lists = vec![with(&|_| true)];
+        let places: BTreeSet<_> = self.suspects.iter().map(|(place, _)| *place).collect();
+        lists.extend(places.into_iter().map(|place| with(&|at| at == place)));
+        lists
+    }
+
+    /// Notes the nodes at fault; false when there are none.
+    fn note(&mut self, blames: Vec<Blame>) -> bool {
+        let found = !blames.is_empty();
+        let doubted = blames.iter().filter(|blame| blame.doubt).count() > 1;
+        for blame in blames {
+            if doubted && blame.doubt {
+                self.suspects.push((blame.place, blame.node));
+            } else {
+                self.tried.push(blame.node);
+            }
+        }
+        found
     }
 
     /// Succeeds when there is to be another attempt; fails with what to tell the client.
     pub(crate) fn after(&mut self, failed: Failed) -> Result<()> {
-        let Failed { error, nodes } = failed;
+        let Failed { error, blames } = failed;
         if error.why() == Why::NoRoute && error.at_phase() == Phase::Route {
             // A configured attempt begins again with all nodes; a spare one has no other to go to.
-            if self.paid && !self.tried.is_empty() {
+            if self.paid && !(self.tried.is_empty() && self.suspects.is_empty()) {
                 self.tried.clear();
+                self.suspects.clear();
                 return Ok(());
             }
             return Err(self.last.take().unwrap_or(error));
@@ -87,15 +116,11 @@ impl Retry {
         if late || !(at_node || error.at_side() == Side::Target) {
             return Err(error);
         }
-        let progress = !nodes.is_empty();
-        self.tried.extend(nodes);
+        let found = self.note(blames);
         if self.budget > 0 {
             self.budget -= 1;
             self.paid = true;
-        } else if at_node
-            && progress
-            && (self.spare == SPARE || now() < self.young)
-            && self.spare > 0
+        } else if at_node && found && (self.spare == SPARE || now() < self.young) && self.spare > 0
         {
             self.spare -= 1;
             self.paid = false;

@@ -19,7 +19,19 @@ pub struct Trail(Mutex<Seen>);
 struct Seen {
     /// The nodes that were taken, with the places of their steps.
     taken: Vec<(usize, Arc<Node>)>,
-    failed: Vec<Arc<Node>>,
+    blames: Vec<Blame>,
+}
+
+/// A node that failed.
+#[derive(Clone, Debug)]
+pub struct Blame {
+    /// The place of its step in the route, from 0.
+    pub place: usize,
+    /// The node.
+    pub node: Arc<Node>,
+    /// It fell silent when it was to connect to what comes after it, which may have been the one
+    /// that was silent.
+    pub doubt: bool,
 }
 
 impl Trail {
@@ -27,13 +39,20 @@ impl Trail {
         self.0.lock().taken.push((place, node.clone()));
     }
 
-    pub(crate) fn blames(&self, node: &Arc<Node>) {
-        self.0.lock().failed.push(node.clone());
+    pub(crate) fn blames(&self, blame: Blame) {
+        self.0.lock().blames.push(blame);
+    }
+
+    /// True when it isn't clear whether the step before a place failed, or what it was to reach.
+    pub(crate) fn doubts_step_before(&self, place: usize) -> bool {
+        let seen = self.0.lock();
+        let last = seen.blames.last();
+        last.is_some_and(|blame| blame.doubt && blame.place + 1 == place)
     }
 
     /// The nodes that failed.
-    pub fn failed(&self) -> Vec<Arc<Node>> {
-        self.0.lock().failed.clone()
+    pub fn failures(&self) -> Vec<Blame> {
+        self.0.lock().blames.clone()
     }
 
     /// The way in words: `node@addr > node@addr > target`.

@@ -18,14 +18,14 @@ use gost_core::{
     listener::Listener,
     outbound::{Ask, BindOptions, Outbound, PathId},
     policy::BypassQuery,
-    routing::{Chain, Names, Node, Request, Route, Step},
+    routing::{Chain, Names, Node, Request, Route},
 };
 
 use crate::{
     deadline::{now, share},
     names,
     retry::{Failed, Retry},
-    route::{self, Trail},
+    route::{self, Blame, Trail},
 };
 
 /// How long each attempt may take unless set otherwise.
@@ -121,7 +121,7 @@ impl Router {
         &self,
         to: &Target,
         ask: &Ask,
-        tried: &[Arc<Node>],
+        without: &[Vec<Arc<Node>>],
     ) -> Result<Conn, Failed> {
         let mut ask = self.attempt(ask);
         ask.host.get_or_insert_with(|| to.addr.clone());
@@ -133,7 +133,7 @@ impl Router {
             // `allowed` is never empty.
             let to = targets.first().unwrap_or(to);
             let request = Request::new(to, &ask);
-            let route = choose(&**chain, &request, tried, &ask).await?;
+            let route = choose(&**chain, &request, without, &ask).await?;
             if !route.steps.is_empty() {
                 return self.walk(&route, to, &ask).await;
             }
@@ -184,14 +184,14 @@ impl Router {
         at: &Target,
         ask: &Ask,
         how: &BindOptions,
-        tried: &[Arc<Node>],
+        without: &[Vec<Arc<Node>>],
     ) -> Result<Box<dyn Listener>, Failed> {
         let ask = self.attempt(ask);
         let Some(chain) = &self.chain else {
             return Ok(self.sockets(&ask).bind(at, &ask, how).await?);
         };
         let request = Request::new(at, &ask);
-        let route = choose(&**chain, &request, tried, &ask).await?;
+        let route = choose(&**chain, &request, without, &ask).await?;
         let trail = Arc::new(Trail::default());
         let Some(way) = route::fold(&route.steps, &self.sockets, &trail) else {
             // What was to listen far away must not listen here.
@@ -202,20 +202,29 @@ impl Router {
     }
 }
 
-/// Asks a chain for a way, under the deadline.
+/// Asks a chain for a way, under the deadline: without all of the first nodes, or else without
+/// those of the next list, and so on.
 async fn choose(
     chain: &dyn Chain,
     request: &Request,
-    tried: &[Arc<Node>],
+    without: &[Vec<Arc<Node>>],
     ask: &Ask,
 ) -> Result<Route> {
-    ask.within(
-        "choose a route to",
-        &request.target,
-        chain.route(request, tried),
-    )
-    .await
-    .map_err(|e| e.phase(Phase::Route))
+    let work = async {
+        let mut failure = None;
+        for tried in without {
+            match chain.route(request, tried).await {
+                Err(error) if error.why() == Why::NoRoute => {
+                    failure.get_or_insert(error);
+                }
+                other => return other,
+            }
+        }
+        Err(failure.unwrap_or_else(no_route))
+    };
+    ask.within("choose a route to", &request.target, work)
+        .await
+        .map_err(|e| e.phase(Phase::Route))
 }
 
 fn no_route() -> Error {
@@ -232,22 +241,29 @@ fn judge<T>(result: Result<T>, route: &Route, trail: &Trail) -> Result<T, Failed
         }
         Err(error) => error,
     };
-    let mut nodes = trail.failed();
+    let mut blames = trail.failures();
     match error.at_side() {
         Side::Node => {
             route.markers.iter().for_each(|marker| marker.mark());
             // A session that several wait for is opened on behalf of one of them; the others
             // learn only the name.
-            if nodes.is_empty() {
-                let all = route.steps.iter().flat_map(Step::nodes);
-                let named = all.filter(|node| error.node() == Some(&node.addr.name));
-                nodes.extend(named.take(1).cloned());
+            if blames.is_empty() {
+                let named = |node: &&Arc<Node>| error.node() == Some(&node.addr.name);
+                let found = route.steps.iter().enumerate().find_map(|(place, step)| {
+                    let node = step.nodes().iter().find(named)?.clone();
+                    Some(Blame {
+                        place,
+                        node,
+                        doubt: false,
+                    })
+                });
+                blames.extend(found);
             }
         }
         Side::Target => reset(),
         Side::Client | Side::Us => {}
     }
-    Err(Failed { error, nodes })
+    Err(Failed { error, blames })
 }
 
 /// The targets that a name was found to be, without those that the client's rules forbid; never
@@ -316,7 +332,7 @@ impl Outbound for Router {
     async fn connect(&self, to: &Target, ask: &Ask) -> Result<Conn> {
         let mut retry = Retry::new(self.retries, self.dial_timeout, ask.deadline);
         loop {
-            match self.connect_once(to, ask, retry.tried()).await {
+            match self.connect_once(to, ask, &retry.without()).await {
                 Ok(conn) => return Ok(conn),
                 Err(failed) => retry.after(failed)?,
             }
@@ -328,7 +344,7 @@ impl Outbound for Router {
     async fn bind(&self, at: &Target, ask: &Ask, how: &BindOptions) -> Result<Box<dyn Listener>> {
         let mut retry = Retry::new(self.retries, self.dial_timeout, ask.deadline);
         loop {
-            match self.bind_once(at, ask, how, retry.tried()).await {
+            match self.bind_once(at, ask, how, &retry.without()).await {
                 Ok(listener) => return Ok(listener),
                 Err(failed) => retry.after(failed)?,
             }
