@@ -130,6 +130,9 @@ pub trait SessionOps: Send + Sync + 'static {
     /// See [`Session::resolve`].
     async fn resolve(&self, addr: &Addr) -> Result<SocketAddr>;
 
+    /// See [`Session::is_direct`].
+    fn is_direct(&self) -> bool;
+
     /// See [`Session::relay`].
     async fn relay(&mut self, client: Conn, upstream: Upstream) -> Result<()>;
 
@@ -201,6 +204,11 @@ impl Session {
     /// Resolves a name with the service's hosts and resolver, or else the system's; IPv4 first.
     pub async fn resolve(&self, addr: &Addr) -> Result<SocketAddr> {
         self.ops.resolve(addr).await
+    }
+
+    /// True when nothing is opened through a node, so that names mean here what they mean there.
+    pub fn is_direct(&self) -> bool {
+        self.ops.is_direct()
     }
 
     /// Moves bytes or datagrams until both directions have ended, for a handler that has more to

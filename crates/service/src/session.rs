@@ -266,6 +266,10 @@ impl SessionOps for ServiceSession {
         gost_net::sockets::resolve(addr, &self.serving.policies.names, Family::Any).await
     }
 
+    fn is_direct(&self) -> bool {
+        self.serving.out.path().is_direct()
+    }
+
     async fn relay(&mut self, client: Conn, upstream: Upstream) -> Result<()> {
         let relay = Relay::new(&self.serving, client, upstream, self.record.clone(), None)?;
         match Box::pin(relay.finish()).await.error {
