@@ -201,11 +201,7 @@ impl Framed {
             let kept = self.rest.len();
             let room = into.room();
             if room.len() < MIN_ROOM {
-                return Poll::Ready(if into.is_empty() {
-                    Err(ErrorKind::InvalidInput.into())
-                } else {
-                    Ok(())
-                });
+                return Poll::Ready(Err(ErrorKind::InvalidInput.into()));
             }
             let mut buffer = ReadBuf::new(&mut room[kept..]);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;

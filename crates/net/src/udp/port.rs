@@ -109,12 +109,7 @@ impl Port {
         expect: &mut u8,
     ) -> Poll<io::Result<()>> {
         let Some(spare) = into.room().len().checked_sub(MIN_ROOM) else {
-            // What is there has to go first.
-            return Poll::Ready(if into.is_empty() {
-                Err(ErrorKind::InvalidInput.into())
-            } else {
-                Ok(())
-            });
+            return Poll::Ready(Err(ErrorKind::InvalidInput.into()));
         };
         // Asked for two, a socket that gives one is known to be empty.
         let places = (spare / STRIDE + 1)

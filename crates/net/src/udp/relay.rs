@@ -106,7 +106,8 @@ pub fn relay(client: Box<dyn Packet>, upstream: Box<dyn Packet>, options: RelayO
     }
 }
 
-/// Drops what exceeds the limit of a meter, counts the rest, and says how many were dropped.
+/// Drops what exceeds the limit of a meter, and says how many datagrams that were. What is left is
+/// counted by whoever moves it.
 ///
 /// The first datagram beyond the allowance still passes: the meter takes it off what comes next,
 /// and a datagram longer than any allowance can pass at all.
@@ -116,20 +117,15 @@ pub(super) fn police(meter: &Meter, direction: Direction, batch: &mut Batch) -> 
     }
     let total = batch.bytes();
     let mut allowed = match meter.allow(direction, total) {
-        Allowance::Bytes(n) if n >= total => {
-            meter.count(direction, total);
-            return 0;
-        }
+        Allowance::Bytes(n) if n >= total => return 0,
         Allowance::Bytes(n) => n,
         Allowance::After(_) => 0,
     };
-    let dropped = batch.retain(|payload, _| {
+    batch.retain(|payload, _| {
         let pass = allowed > 0;
         allowed = allowed.saturating_sub(payload.len());
         pass
-    });
-    meter.count(direction, batch.bytes());
-    dropped
+    })
 }
 
 impl Relay {
@@ -152,9 +148,10 @@ impl Relay {
             return Ok(Step::Over);
         }
         let dropped = police(&self.meter, DIRECTIONS[way], &mut batch);
-        let tally = &mut self.tally[way];
+        let (tally, bytes) = (&mut self.tally[way], batch.bytes());
+        self.meter.count(DIRECTIONS[way], bytes);
         tally.packets += batch.len() as u64;
-        tally.bytes += batch.bytes() as u64;
+        tally.bytes += bytes as u64;
         tally.dropped += dropped as u64;
         match self.ends[other].poll_send(cx, &mut batch) {
             Poll::Ready(sent) => sent.map_err(|e| (other, e))?,

@@ -116,12 +116,19 @@ impl Packet for Flow {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, from: &mut Batch) -> Poll<io::Result<()>> {
-        if !from.is_empty() {
-            self.state.last.fetch_max(self.shared.now(), Relaxed);
-            let dropped = police(&self.shared.options.meter, Direction::Out, from);
-            self.shared.drops.add(dropped, "a limit was reached");
+        let (shared, state) = (&self.shared, &self.state);
+        if from.is_empty() {
+            return shared.poll_send(cx, from, &state.peer);
         }
-        self.shared.poll_send(cx, from, &self.state.peer)
+        state.last.fetch_max(shared.now(), Relaxed);
+        let meter = &shared.options.meter;
+        let dropped = police(meter, Direction::Out, from);
+        shared.drops.add(dropped, "a limit was reached");
+        // Those that have to wait are counted when they go.
+        let before = from.bytes();
+        let sent = shared.poll_send(cx, from, &state.peer);
+        meter.count(Direction::Out, before - from.bytes());
+        sent
     }
 
     fn into_raw(self: Box<Self>) -> Result<RawPacket, Box<dyn Packet>> {

@@ -58,7 +58,8 @@ impl From<&BindOptions> for FlowOptions {
         Self {
             ttl: how.ttl,
             queue: how.queue,
-            backlog: how.backlog,
+            // A burst of new clients arrives at once, unlike connections, and can't wait.
+            backlog: how.backlog.max(1024),
             ..Self::default()
         }
     }

@@ -230,7 +230,9 @@ impl Demux {
                 Poll::Ready(Ok(())) => {}
             }
             let now = self.shared.now();
-            let dropped = police(&self.shared.options.meter, Direction::In, &mut batch);
+            let meter = &self.shared.options.meter;
+            let dropped = police(meter, Direction::In, &mut batch);
+            meter.count(Direction::In, batch.bytes());
             self.shared.drops.add(dropped, "a limit was reached");
             self.deliver(&batch, now);
         }

@@ -11,6 +11,7 @@ use gost_core::{
     addr::Addr,
     error::Why,
     listener::{Accepted, Listener},
+    meter::{Direction, Meter, Metering},
     packet::{Batch, Packet, RawPacket},
 };
 use tokio::{
@@ -333,6 +334,53 @@ impl Packet for Stuck {
     fn into_raw(self: Box<Self>) -> Result<RawPacket, Box<dyn Packet>> {
         Err(self)
     }
+}
+
+#[derive(Default)]
+struct Counted(std::sync::Mutex<[usize; 2]>);
+
+impl Metering for Counted {
+    fn count(&self, direction: Direction, bytes: usize) {
+        self.0.lock().unwrap()[usize::from(direction == Direction::Out)] += bytes;
+    }
+}
+
+#[tokio::test]
+async fn bytes_are_counted_once_even_when_they_have_to_wait() {
+    let (near, incoming) = mpsc::unbounded_channel();
+    let (outgoing, mut far) = mpsc::unbounded_channel();
+    let (open, waker, counted) = (Arc::default(), Arc::default(), Arc::<Counted>::default());
+    let stuck = Stuck {
+        open: Arc::clone(&open),
+        waker: Arc::clone(&waker),
+        inner: Pipe { incoming, outgoing },
+    };
+    let options = FlowOptions {
+        meter: Meter::new(counted.clone()),
+        ..options(60)
+    };
+    let mut flows = Flows::new(Box::new(stuck), Addr::Any, options).unwrap();
+    near.send((b"question".to_vec(), client(1))).unwrap();
+    let (mut flow, _) = accept(&mut flows).await;
+    let mut batch = Batch::with_capacity(9);
+    batch.push(b"answer", Addr::Any);
+    let mut polls = 0;
+    std::future::poll_fn(|cx| {
+        polls += 1;
+        let sent = flow.poll_send(cx, &mut batch);
+        if polls == 1 {
+            open.store(true, std::sync::atomic::Ordering::SeqCst);
+            waker.wake();
+        }
+        sent
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        (polls, far.recv().await.unwrap().0),
+        (2, b"answer".to_vec())
+    );
+    assert_eq!(*counted.0.lock().unwrap(), [8, 6]);
 }
 
 #[tokio::test]
