@@ -216,3 +216,6 @@ impl fmt::Debug for HopGroup {
         write!(f, "HopGroup({} entries)", self.entries.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -235,3 +235,6 @@ impl fmt::Debug for NodesHop {
         write!(f, "NodesHop({}, {nodes} nodes)", self.name)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,3 +33,5 @@ pub mod route;
 pub mod router;
 pub mod rules;
 pub mod selector;
+#[cfg(test)]
+mod testing;

@@ -369,3 +369,6 @@ impl fmt::Debug for Router {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

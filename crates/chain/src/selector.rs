@@ -54,7 +54,7 @@ impl Strategy {
 }
 
 /// What a selector chose.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Chosen<'a, T> {
     /// This one.
     One(&'a T),
@@ -187,3 +187,6 @@ fn quickest<T: Item>(items: &[&T]) -> usize {
         })
         .unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;
