@@ -1,0 +1,231 @@
+//! What a session may be told, by configuration and by the channel that it belongs to.
+
+use std::time::Duration;
+
+use gost_core::{
+    error::{Error, Result, Why},
+    options,
+};
+use gost_smux::{Config, ConfigError, KeepAlive, Version};
+
+options! {
+    /// Keys of a multiplexed session. Nothing is negotiated: both ends must be told the same type
+    /// and version. Source of names and defaults: `internal/util/mux` of the original.
+    pub struct MuxOptions {
+        /// The protocol, `smux` or `yamux`.
+        kind: String = "smux".into(), "mux.type";
+        /// The version of smux, 1 or 2; 0 for the channel's own: 2 for mtcp, otherwise 1.
+        version: i64 = 0, "mux.version";
+        /// Send no signs of life, and do not miss those of the peer.
+        keepalive_disabled: bool = false, "mux.keepaliveDisabled";
+        /// Time between two signs of life; 0 for the default, 10s for smux and 30s for yamux.
+        keepalive_interval: Duration = Duration::ZERO, "mux.keepaliveInterval";
+        /// Silence of the peer that ends a session (smux); not shorter than the interval.
+        keepalive_timeout: Duration = Duration::from_secs(30), "mux.keepaliveTimeout";
+        /// The largest frame that is sent, in bytes, up to 65535 (smux).
+        max_frame_size: i64 = 32768, "mux.maxFrameSize";
+        /// How many bytes of all streams may wait to be read before the session is read no
+        /// further (smux).
+        max_receive_buffer: i64 = 4_194_304, "mux.maxReceiveBuffer";
+        /// How many bytes of one stream may wait to be read (version 2 of smux).
+        max_stream_buffer: i64 = 65536, "mux.maxStreamBuffer";
+        /// How many bytes of one stream may wait to be read, at least 262144 (yamux).
+        max_stream_window: i64 = 262_144, "mux.maxStreamWindow";
+    }
+}
+
+/// How many streams of one session may be open that the peer opened. Further ones are closed at
+/// once: nothing else bounds what a peer can make us hold.
+const MAX_ACCEPTED: usize = 1 << 16;
+
+/// Streams that may wait to be accepted. As many as a session of ours opens at most: they may all
+/// come in one read, before anybody had a chance to accept one.
+const BACKLOG: usize = 1024;
+
+/// How a session is to be run: options that were found valid, completed by the channel.
+#[derive(Clone, Debug)]
+pub struct MuxSettings {
+    pub(crate) smux: Config,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) first_stream: Option<Duration>,
+    pub(crate) max_accepted: usize,
+}
+
+impl MuxOptions {
+    /// Checks the options. `version` is that of the channel, for who names none.
+    ///
+    /// # Errors
+    /// [`Why::BadInput`], naming the key.
+    pub fn settings(&self, version: Version) -> Result<MuxSettings> {
+        match self.kind.as_str() {
+            "" | "smux" => {}
+            "yamux" => return Err(bad("mux.type", "yamux is not in this version yet")),
+            other => return Err(bad("mux.type", &format!("{other:?} is not smux"))),
+        }
+        let default = Config::default();
+        let keep_alive = (!self.keepalive_disabled).then(|| {
+            let default = KeepAlive::default();
+            KeepAlive {
+                interval: positive(self.keepalive_interval).unwrap_or(default.interval),
+                timeout: positive(self.keepalive_timeout).unwrap_or(default.timeout),
+            }
+        });
+        let smux = Config {
+            version: match self.version {
+                0 => version,
+                number => Version::try_from(number).map_err(|e| refused(&e))?,
+            },
+            keep_alive,
+            max_frame_size: size(self.max_frame_size, default.max_frame_size),
+            max_receive_buffer: size(self.max_receive_buffer, default.max_receive_buffer),
+            max_stream_buffer: size(self.max_stream_buffer, default.max_stream_buffer),
+            accept_backlog: BACKLOG,
+            ..default
+        };
+        smux.validate().map_err(|e| refused(&e))?;
+        Ok(MuxSettings {
+            smux,
+            idle: None,
+            first_stream: None,
+            max_accepted: MAX_ACCEPTED,
+        })
+    }
+}
+
+impl MuxSettings {
+    /// Lets so many streams wait to be accepted; further ones are closed. 0 for 1024.
+    #[must_use]
+    pub fn with_backlog(mut self, streams: usize) -> Self {
+        self.smux.accept_backlog = if streams == 0 { BACKLOG } else { streams };
+        self
+    }
+
+    /// Ends the session when it had no stream for so long; `None` for never.
+    #[must_use]
+    pub const fn with_idle_timeout(mut self, idle: Option<Duration>) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// Ends the session when its first stream does not come within so long. For channels, whose
+    /// peers connect because they want a stream; a session that waits for visitors may well be
+    /// without one.
+    #[must_use]
+    pub const fn with_first_stream_within(mut self, wait: Duration) -> Self {
+        self.first_stream = Some(wait);
+        self
+    }
+
+    /// Allows so many streams at once that the peer opened; further ones are closed at once.
+    /// 65536 by default.
+    #[must_use]
+    pub const fn with_max_accepted(mut self, streams: usize) -> Self {
+        self.max_accepted = streams;
+        self
+    }
+}
+
+/// Zero and what was negative stand for the default, as in the original.
+fn positive(wait: Duration) -> Option<Duration> {
+    (!wait.is_zero()).then_some(wait)
+}
+
+fn size(value: i64, default: usize) -> usize {
+    match usize::try_from(value) {
+        Ok(0) | Err(_) => default,
+        Ok(value) => value,
+    }
+}
+
+fn bad(key: &str, what: &str) -> Error {
+    Error::new(Why::BadInput, format!("{key}: {what}"))
+}
+
+fn refused(error: &ConfigError) -> Error {
+    let key = match error {
+        ConfigError::Version(_) => "mux.version",
+        ConfigError::KeepAliveInterval => "mux.keepaliveInterval",
+        ConfigError::KeepAliveTimeout => "mux.keepaliveTimeout",
+        ConfigError::MaxFrameSize => "mux.maxFrameSize",
+        ConfigError::MaxReceiveBuffer => "mux.maxReceiveBuffer",
+        ConfigError::MaxStreamBuffer | ConfigError::StreamAboveReceiveBuffer => {
+            "mux.maxStreamBuffer"
+        }
+        ConfigError::SendBuffer => "mux",
+    };
+    bad(key, &error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use gost_core::{options::Options, values::Values};
+
+    use super::*;
+
+    fn settings(key: &str, value: &str) -> Result<MuxSettings> {
+        let mut errors = Vec::new();
+        let options = MuxOptions::read(&Values::new().with(key, value), &mut errors);
+        assert_eq!(errors, []);
+        options.settings(Version::V2)
+    }
+
+    #[test]
+    fn the_channel_gives_the_version_that_the_user_does_not() {
+        let version = |value| settings("mux.version", value).unwrap().smux.version;
+        assert_eq!(version("0"), Version::V2);
+        assert_eq!(version("1"), Version::V1);
+        assert_eq!(version("2"), Version::V2);
+    }
+
+    #[test]
+    fn zero_and_less_stand_for_the_default() {
+        let usual = Config {
+            version: Version::V2,
+            accept_backlog: 1024,
+            ..Config::default()
+        };
+        for (key, value) in [
+            ("mux.keepaliveInterval", "0"),
+            ("mux.keepaliveInterval", "-3s"),
+            ("mux.keepaliveTimeout", "0"),
+            ("mux.maxFrameSize", "-1"),
+            ("mux.maxReceiveBuffer", "0"),
+            ("mux.maxStreamBuffer", "0"),
+            ("mux.type", ""),
+        ] {
+            assert_eq!(settings(key, value).unwrap().smux, usual, "{key}={value}");
+        }
+    }
+
+    #[test]
+    fn values_arrive() {
+        let smux = |key, value| settings(key, value).unwrap().smux;
+        assert_eq!(smux("MUX.keepAliveDisabled", "true").keep_alive, None);
+        assert_eq!(smux("mux.maxFrameSize", "65535").max_frame_size, 65535);
+        assert_eq!(
+            smux("mux.maxStreamBuffer", "1048576").max_stream_buffer,
+            1 << 20
+        );
+        let keep_alive = smux("mux.keepaliveInterval", "3").keep_alive.unwrap();
+        assert_eq!(keep_alive.interval, Duration::from_secs(3));
+        assert_eq!(keep_alive.timeout, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        for (key, value) in [
+            ("mux.type", "mplex"),
+            ("mux.version", "3"),
+            ("mux.maxFrameSize", "65536"),
+            ("mux.maxReceiveBuffer", "2147483648"),
+            ("mux.maxStreamBuffer", "4194305"),
+        ] {
+            let error = settings(key, value).unwrap_err();
+            assert_eq!(error.why(), Why::BadInput);
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("{key}: ")), "{text}");
+        }
+        let error = settings("mux.keepaliveInterval", "31s").unwrap_err();
+        assert!(error.to_string().starts_with("mux.keepaliveTimeout: "));
+    }
+}

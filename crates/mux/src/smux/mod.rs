@@ -1,0 +1,9 @@
+//! Sessions of smux: the state machine of `gost-smux` under a lock, and a task that moves its
+//! bytes.
+
+mod arena;
+mod driver;
+mod state;
+mod stream;
+
+pub(crate) use state::{Accepting, Handle};
