@@ -6,18 +6,41 @@ use std::{
 };
 
 use gost_core::prelude::*;
+use gost_mux::MuxSettings;
 use gost_net::framed::Framed;
 use gost_relay::{Response, Status};
 
-use crate::{client::Client, place};
+use crate::{client::Client, place, visitors};
 
 /// Listens on behalf of a client.
-pub(crate) async fn bind(client: Client, at: &Target, session: &mut Session) -> Result<Next> {
-    if at.network == Network::Udp {
-        return datagrams(client, &at.addr, session).await;
+pub(crate) async fn bind(
+    client: Client,
+    at: &Target,
+    session: &mut Session,
+    mux: &MuxSettings,
+) -> Result<Next> {
+    match at.network {
+        Network::Udp => datagrams(client, &at.addr, session).await,
+        Network::Tcp | Network::Unix => {
+            let listener = match session.listen(at, &BindOptions::default()).await {
+                Ok(listener) => listener,
+                Err(error) => return Err(client.refuse(Status::SERVICE_UNAVAILABLE, error).await),
+            };
+            let conn = client.answer(&told(&listener.addr())?).await?;
+            visitors::serve(listener, &gost_mux::client(conn, mux)?, session).await;
+            Ok(Next::Done)
+        }
+        Network::Ip | Network::Serial => {
+            let reason = Error::new(Why::Unsupported, format!("relay bind {at}: unsupported"));
+            Err(client.refuse(Status::BAD_REQUEST, reason).await)
+        }
     }
-    let reason = Error::new(Why::Unsupported, format!("relay bind {at}: unsupported"));
-    Err(client.refuse(Status::BAD_REQUEST, reason).await)
+}
+
+/// The answer that tells where we listen.
+fn told(addr: &Addr) -> Result<Response> {
+    let address = place::to_wire(addr)?;
+    Ok(address.map_or_else(Response::ok, |address| Response::ok().with_address(address)))
 }
 
 /// Opens a socket here whose datagrams travel with their addresses, to and from anybody.
@@ -25,11 +48,7 @@ pub(crate) async fn bind(client: Client, at: &Target, session: &mut Session) -> 
 /// That the socket can't be opened is told by closing, as the original does.
 async fn datagrams(client: Client, at: &Addr, session: &mut Session) -> Result<Next> {
     let socket = open(at, session).await?;
-    let mut answer = Response::ok();
-    if let Some(address) = place::to_wire(&socket.meta.local)? {
-        answer = answer.with_address(address);
-    }
-    let (stream, meta) = client.grant(&answer, Duration::ZERO);
+    let (stream, meta) = client.grant(&told(&socket.meta.local)?, Duration::ZERO);
     let conn = Conn {
         io: Io::Packet(Box::new(Framed::addressed(stream))),
         meta,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use gost_core::{
-    conn::{Conn, Meta},
-    error::{Error, Result, Side},
+    conn::{Conn, Io, Meta},
+    error::{Error, Result, Side, Why},
     stream::{Prefixed, Stream, read_more},
 };
 use gost_relay::{Request, Response, Status};
@@ -16,7 +16,7 @@ use crate::held::Held;
 /// How much the first read takes: a request, and in most cases the payload that came with it.
 const FIRST_READ: usize = 2048;
 
-/// How long a client is waited for that has been refused.
+/// How long a client is waited for that has to take its answer.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How much of what it still sends is read in that time.
@@ -54,6 +54,24 @@ impl Client {
         (Box::new(held), self.meta)
     }
 
+    /// Answers at once, and gives the connection for what follows.
+    pub(crate) async fn answer(mut self, answer: &Response) -> Result<Conn> {
+        let sent = async {
+            self.stream.write_all(&encode(answer)).await?;
+            self.stream.flush().await
+        };
+        let late = |_| Error::new(Why::TimedOut, "the client does not read its answer");
+        tokio::time::timeout(FAREWELL, sent)
+            .await
+            .map_err(late)
+            .and_then(|sent| Ok(sent?))
+            .map_err(|e| e.side(Side::Client))?;
+        Ok(Conn {
+            io: Io::Stream(self.stream),
+            meta: self.meta,
+        })
+    }
+
     /// Refuses the request and closes. Gives the reason back, for the log.
     ///
     /// What the client has sent meanwhile is read, for some time: closing over unread bytes would
@@ -76,7 +94,7 @@ impl Client {
 }
 
 /// The bytes of a response with an address at most.
-fn encode(response: &Response) -> Vec<u8> {
+pub(crate) fn encode(response: &Response) -> Vec<u8> {
     // Only many or long features can make a response too long.
     response.to_vec().unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gost_core::{policy::Credentials, prelude::*};
+use gost_mux::{MuxSettings, Version};
 use gost_net::{
     framed::Framed,
     udp::{FlowOptions, Flows},
@@ -15,6 +16,7 @@ use crate::{
     held::{HOLD, Held},
     options::RelayConnectorOptions,
     place,
+    visitors::Visitors,
 };
 
 /// How long an answer is waited for that may not come before there is payload for it to come with:
@@ -29,12 +31,15 @@ const ANSWER: Duration = Duration::from_secs(15);
 pub struct Relay {
     options: RelayConnectorOptions,
     auth: Option<UserAuth>,
+    /// For the sessions that bring the visitors of what a node has bound for us.
+    mux: MuxSettings,
 }
 
 impl Relay {
     /// A connector with options, which shows these credentials.
     ///
-    /// Fails when they are longer than the protocol allows.
+    /// Fails when they are longer than the protocol allows, or when the options of the multiplexed
+    /// sessions make no sense.
     pub fn shared(
         options: RelayConnectorOptions,
         auth: Option<&Credentials>,
@@ -43,7 +48,8 @@ impl Relay {
             .map(|auth| UserAuth::new(auth.username.as_str(), auth.password.as_str()))
             .transpose()
             .map_err(|e| Error::new(Why::BadInput, "credentials for relay").caused_by(e))?;
-        Ok(Arc::new(Self { options, auth }))
+        let mux = options.mux.settings(Version::V1)?;
+        Ok(Arc::new(Self { options, auth, mux }))
     }
 
     /// The request to connect, with its features in the order of the original.
@@ -78,7 +84,7 @@ impl Relay {
         }
         send(&mut *stream, &message, &question).await?;
         let answer = question.read(&mut stream);
-        match tokio::time::timeout(self.patience(), answer).await {
+        match tokio::time::timeout(self.limit(PATIENCE), answer).await {
             Ok(answered) => {
                 let (_, rest) = answered?;
                 Ok(Prefixed::new(rest, stream))
@@ -87,11 +93,11 @@ impl Relay {
         }
     }
 
-    /// How long an answer is waited for that need not come.
-    fn patience(&self) -> Duration {
+    /// How long to wait for an answer: what the user says, or else this.
+    fn limit(&self, default: Duration) -> Duration {
         match self.options.connect_timeout {
-            Duration::ZERO => PATIENCE,
-            timeout => timeout.min(PATIENCE),
+            Duration::ZERO => default,
+            timeout => timeout,
         }
     }
 
@@ -120,12 +126,8 @@ impl Relay {
         let mut question = Question::new(&cx.node.name, verb, at, Phase::Bind);
         let message = encode(&self.bind_request(at)?, &question)?;
         let (mut stream, meta) = over.into_stream()?;
-        let limit = match self.options.connect_timeout {
-            Duration::ZERO => ANSWER,
-            timeout => timeout,
-        };
         send(&mut *stream, &message, &question).await?;
-        let answered = tokio::time::timeout(limit, question.read(&mut stream)).await;
+        let answered = tokio::time::timeout(self.limit(ANSWER), question.read(&mut stream)).await;
         let (answer, rest) = answered.unwrap_or_else(|_| Err(question.late()))?;
         Ok(Listening {
             stream: Prefixed::new(rest, stream),
@@ -202,13 +204,26 @@ impl Connector for Relay {
         how: &BindOptions,
         cx: &NodeCx<'_>,
     ) -> Result<Box<dyn Listener>> {
-        if at.network != Network::Udp {
+        if matches!(at.network, Network::Ip | Network::Serial) {
             let what = format!("relay node {}: bind {at}: unsupported", cx.node.name);
             return Err(Error::new(Why::Unsupported, what).phase(Phase::Bind));
         }
         let listening = self.ask_to_listen(over, at, "bind", cx).await?;
-        let packet = Box::new(Framed::addressed(listening.stream));
-        let flows = Flows::new(packet, listening.addr, FlowOptions::from(how))?;
-        Ok(Box::new(flows))
+        if at.network == Network::Udp {
+            let packet = Box::new(Framed::addressed(listening.stream));
+            let flows = Flows::new(packet, listening.addr, FlowOptions::from(how))?;
+            return Ok(Box::new(flows));
+        }
+        let conn = Conn {
+            io: Io::Stream(listening.stream),
+            meta: listening.meta,
+        };
+        let settings = self.mux.clone().with_backlog(how.backlog);
+        let at = Target {
+            network: at.network,
+            addr: listening.addr,
+        };
+        let streams = gost_mux::server(conn, &settings)?;
+        Ok(Box::new(Visitors::new(streams, &cx.node.name, at)))
     }
 }

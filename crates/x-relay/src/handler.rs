@@ -1,20 +1,24 @@
 //! The relay handler.
 
 use gost_core::prelude::*;
+use gost_mux::{MuxSettings, Version};
 use gost_relay::{Command, Request, Status, UserAuth};
 
 use crate::{bind, client::Client, connect, options::RelayOptions, place};
 
 /// Serves relay clients: opens what they ask for, or the nodes of the service's forwarder.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Relay {
     options: RelayOptions,
+    /// For the sessions that carry the visitors of what clients listen on.
+    mux: MuxSettings,
 }
 
 impl Relay {
-    /// A handler with options.
-    pub fn shared(options: RelayOptions) -> Arc<dyn Handler> {
-        Arc::new(Self { options })
+    /// A handler with options. Fails when those of the multiplexed sessions make no sense.
+    pub fn shared(options: RelayOptions) -> Result<Arc<dyn Handler>> {
+        let mux = options.mux.settings(Version::V1)?;
+        Ok(Arc::new(Self { options, mux }))
     }
 }
 
@@ -39,7 +43,7 @@ impl Handler for Relay {
             }
             Command::BIND if self.options.bind => {
                 let addr = place::bind_addr(request.last_address(), network);
-                bind::bind(client, &Target { network, addr }, session).await
+                bind::bind(client, &Target { network, addr }, session, &self.mux).await
             }
             Command::BIND => {
                 let reason = Error::new(Why::Denied, "relay bind: switched off").side(Side::Client);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gost_core::options;
+use gost_mux::MuxOptions;
 
 options! {
     /// Options of the relay handler.
@@ -13,16 +14,19 @@ options! {
         nodelay: bool = false, "nodelay";
         /// Read for compatibility: datagrams of any size pass.
         udp_buffer_size: usize = 4096, "udp.bufferSize" | "udpBufferSize";
+        ..mux: MuxOptions;
     }
 }
 
 options! {
     /// Options of the relay connector.
     pub struct RelayConnectorOptions {
-        /// How long the node may take to answer where its answer is waited for; 0 for the default.
+        /// How long to wait for the node's answer, where that is waited for: 500ms with nodelay,
+        /// past which the connection counts as made; 15s when the node is to listen.
         connect_timeout: Duration = Duration::ZERO, "connectTimeout";
         /// Send the request at once and wait a moment for the answer, instead of holding the
         /// request some milliseconds for the first data.
         nodelay: bool = false, "nodelay";
+        ..mux: MuxOptions;
     }
 }

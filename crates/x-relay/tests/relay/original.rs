@@ -239,3 +239,61 @@ async fn a_remote_udp_port_at_a_server_of_the_original_serves_us() {
     crate::udp::send(&mut *packet, b"there", &Addr::Any).await;
     assert_eq!(udp::receive(&socket, PATIENCE).await.unwrap(), b"there");
 }
+
+#[tokio::test]
+async fn a_remote_port_at_our_server_serves_a_client_of_the_original() {
+    let echo = Server::start(Behaviour::Echo).await.unwrap();
+    let banner = banner().await;
+    for version in ["mux.version=1", "mux.version=2"] {
+        let server = server(&["bind=true", version]).await;
+        // Also with the host left out, which the original sends in a form that it does not
+        // understand.
+        for host in ["127.0.0.1", ""] {
+            for target in [&echo, &banner] {
+                let port = ports::tcp();
+                let remote = format!("rtcp://{host}:{port}/{}", target.address());
+                let node = format!("relay://{}?{version}", server.address);
+                let Some(mut process) = launch(&["-L", &remote, "-F", &node]) else {
+                    return;
+                };
+                process.ready(port).await.unwrap();
+                let bound = ([127, 0, 0, 1], port).into();
+                if target.port() == echo.port() {
+                    echoed(bound).await;
+                } else {
+                    greeted(bound).await;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_remote_port_at_a_server_of_the_original_serves_us() {
+    for version in ["mux.version=1", "mux.version=2"] {
+        let Some((_process, node)) = original_server(&format!("bind=true&{version}")).await else {
+            return;
+        };
+        let through = Through::new(node, connector(&[version], None).await);
+        let (ask, how) = (Ask::default(), BindOptions::default());
+        let at = Target::tcp(Addr::Name("".into(), ports::tcp()));
+        let mut listener = soon(through.bind(&at, &ask, &how)).await.unwrap();
+        let bound = SocketAddr::from(([127, 0, 0, 1], listener.addr().port()));
+        for _ in 0..3 {
+            let mut outside = TcpStream::connect(bound).await.unwrap();
+            outside.write_all(b"hello").await.unwrap();
+            let incoming = soon(listener.accept()).await.unwrap();
+            let Ok(Accepted::One(conn)) = soon(incoming.finish()).await else {
+                panic!("a visitor is one connection");
+            };
+            assert_eq!(conn.meta.client, Some(outside.local_addr().unwrap()));
+            let (mut inside, _) = conn.into_stream().unwrap();
+            assert_eq!(read(&mut inside, 5).await, b"hello");
+            inside.write_all(b"there").await.unwrap();
+            assert_eq!(read(&mut outside, 5).await, b"there");
+            inside.shutdown().await.unwrap();
+            drop(inside);
+            assert_eq!(read_all(&mut outside).await, b"");
+        }
+    }
+}
