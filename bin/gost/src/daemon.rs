@@ -24,18 +24,35 @@ pub(crate) fn run(flags: &Flags, names: &Names, components: Registry) -> ExitCod
         Ok(loaded) => loaded,
         Err(failure) => {
             log::start(None);
-            return refuse(failure.problems.iter().filter(|p| p.severity > Severity::Warning));
+            return refuse(
+                failure
+                    .problems
+                    .iter()
+                    .filter(|p| p.severity > Severity::Warning),
+            );
         }
     };
     log::start(loaded.config.log.as_ref());
-    for warning in loaded.problems.iter().filter(|p| p.severity == Severity::Warning) {
+    for warning in loaded
+        .problems
+        .iter()
+        .filter(|p| p.severity == Severity::Warning)
+    {
         tracing::warn!("{warning}");
     }
     if !loaded.is_good() {
-        return refuse(loaded.problems.iter().filter(|p| p.severity > Severity::Warning));
+        return refuse(
+            loaded
+                .problems
+                .iter()
+                .filter(|p| p.severity > Severity::Warning),
+        );
     }
     raise_descriptor_limit();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return refuse([format!("start: {error}")]),
     };

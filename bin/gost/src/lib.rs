@@ -60,7 +60,10 @@ pub fn components() -> Registry {
 
 /// Does what the command line of the process asks for, with the given components.
 pub fn run(components: Registry) -> ExitCode {
-    let args: Vec<String> = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
     match Action::of(&args) {
         Action::Workers(groups) => workers::run(&groups),
         Action::Version => print::version(),

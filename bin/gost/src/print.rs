@@ -16,7 +16,11 @@ pub(crate) fn version() -> ExitCode {
         "aarch64" => "arm64",
         other => other,
     };
-    say(&format!("gost {} (rust {}/{arch})\n", env!("CARGO_PKG_VERSION"), std::env::consts::OS))
+    say(&format!(
+        "gost {} (rust {}/{arch})\n",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS
+    ))
 }
 
 /// The merged configuration; what is wrong with it goes to standard error.
@@ -31,7 +35,11 @@ pub(crate) fn config(flags: &Flags, names: &Names) -> ExitCode {
     for problem in &loaded.problems {
         eprintln!("{problem}");
     }
-    let format = if flags.output.as_deref() == Some("json") { Format::Json } else { Format::Yaml };
+    let format = if flags.output.as_deref() == Some("json") {
+        Format::Json
+    } else {
+        Format::Yaml
+    };
     match loaded.config.print(format) {
         Ok(text) => say(&text),
         Err(error) => {

@@ -13,7 +13,10 @@ pub(crate) struct Ends {
 impl Ends {
     /// Takes the signals over from the system.
     pub(crate) fn take() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     /// Waits for one of them.

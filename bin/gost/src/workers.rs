@@ -14,8 +14,13 @@ use crate::signals::Ends;
 /// When one fails, or this process is told to end, the others are ended too: a worker without its
 /// parent would be nobody's.
 pub(crate) fn run(groups: &[Vec<String>]) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(supervise(groups))) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(supervise(groups)))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

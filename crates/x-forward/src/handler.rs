@@ -26,8 +26,15 @@ impl Forward {
 #[async_trait]
 impl Handler for Forward {
     async fn handle(&self, conn: Conn, session: &mut Session) -> Result<Next> {
-        let network = if matches!(conn.io, Io::Packet(_)) { Network::Udp } else { Network::Tcp };
-        let hint = Hint { network, ..Hint::default() };
+        let network = if matches!(conn.io, Io::Packet(_)) {
+            Network::Udp
+        } else {
+            Network::Tcp
+        };
+        let hint = Hint {
+            network,
+            ..Hint::default()
+        };
         let upstream = session.forward(&hint).await?;
         Ok(Next::Relay(conn, upstream))
     }

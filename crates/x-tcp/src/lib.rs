@@ -16,5 +16,7 @@ pub use dialer::{TcpDialer, TcpDialerOptions};
 /// Adds the listener and the dialer `tcp`.
 pub fn register(registry: &mut Registry) {
     registry.add::<dyn Listener, _, _>(&["tcp"], listener::build);
-    registry.add::<dyn Dialer, _, _>(&["tcp"], |options, _| async move { Ok(TcpDialer::shared(options)) });
+    registry.add::<dyn Dialer, _, _>(&["tcp"], |options, _| async move {
+        Ok(TcpDialer::shared(options))
+    });
 }

@@ -23,11 +23,18 @@ use gost_x_forward::{Forward, ForwardOptions};
 struct Single(Arc<Node>);
 
 impl Hop for Single {
-    fn select<'a>(&'a self, _: &'a Request, tried: &'a [Arc<Node>]) -> Answer<'a, gost_core::Result<Choice>> {
+    fn select<'a>(
+        &'a self,
+        _: &'a Request,
+        tried: &'a [Arc<Node>],
+    ) -> Answer<'a, gost_core::Result<Choice>> {
         if tried.is_empty() {
             Answer::Now(Ok(Choice::Node(self.0.clone())))
         } else {
-            Answer::Now(Err(gost_core::Error::new(gost_core::Why::NoRoute, "the target failed")))
+            Answer::Now(Err(gost_core::Error::new(
+                gost_core::Why::NoRoute,
+                "the target failed",
+            )))
         }
     }
 }
@@ -35,10 +42,16 @@ impl Hop for Single {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
-    let (listen_on, target) = args.next().zip(args.next()).context("usage: embed LISTEN TARGET")?;
+    let (listen_on, target) = args
+        .next()
+        .zip(args.next())
+        .context("usage: embed LISTEN TARGET")?;
     let node = Node::new(NodeAddr::new(Addr::parse(&target).context("bad target")?));
     let listener = listen::tcp(&listen_on, &TcpOptions::default(), &Door::default()).await?;
-    let mut serving = Serving::new(Forward::shared(ForwardOptions::default()), Arc::new(Sockets::default()));
+    let mut serving = Serving::new(
+        Forward::shared(ForwardOptions::default()),
+        Arc::new(Sockets::default()),
+    );
     serving.forwarder = Some(Arc::new(Single(Arc::new(node))));
     let service = Service::start("forward", Box::new(listener), serving);
     println!("listening on {}", service.addr());

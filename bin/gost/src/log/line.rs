@@ -20,7 +20,11 @@ pub(super) struct Line<'a> {
 
 impl<'a> Line<'a> {
     pub(super) fn new(buffer: &'a mut String, json: bool) -> Self {
-        Self { buffer, json, message: String::new() }
+        Self {
+            buffer,
+            json,
+            message: String::new(),
+        }
     }
 
     /// Level and time come first.
@@ -28,7 +32,11 @@ impl<'a> Line<'a> {
         let open = if self.json { "{\"level\":\"" } else { "level=" };
         self.buffer.push_str(open);
         self.buffer.push_str(level);
-        self.buffer.push_str(if self.json { "\",\"time\":\"" } else { " time=" });
+        self.buffer.push_str(if self.json {
+            "\",\"time\":\""
+        } else {
+            " time="
+        });
         push_now(self.buffer);
         if self.json {
             self.buffer.push('"');
@@ -136,12 +144,16 @@ fn push_now(buffer: &mut String) {
     thread_local! {
         static SECOND: Cell<(i64, [u8; 19], [u8; 6])> = const { Cell::new((i64::MIN, [0; 19], [0; 6])) };
     }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     let seconds = i64::try_from(now.as_secs()).unwrap_or_default();
     SECOND.with(|cached| {
         let (mut at, mut date, mut zone) = cached.get();
         if at != seconds {
-            let local = DateTime::from_timestamp(seconds, 0).unwrap_or_default().with_timezone(&Local);
+            let local = DateTime::from_timestamp(seconds, 0)
+                .unwrap_or_default()
+                .with_timezone(&Local);
             let text = local.format("%Y-%m-%dT%H:%M:%S%:z").to_string();
             if let (Some(first), Some(last)) = (text.get(..19), text.get(19..25)) {
                 date.copy_from_slice(first.as_bytes());

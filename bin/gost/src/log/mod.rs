@@ -56,12 +56,24 @@ struct Logger {
 pub(crate) fn start(log: Option<&Log>) {
     let empty = Log::default();
     let log = log.unwrap_or(&empty);
-    let format = if log.format == "text" { Format::Text } else { Format::Json };
+    let format = if log.format == "text" {
+        Format::Text
+    } else {
+        Format::Json
+    };
     let (output, complaint) = match open(&log.output) {
         Ok(output) => (output, None),
-        Err(error) => (Output::Stderr, Some(format!("log to {}: {error}", log.output))),
+        Err(error) => (
+            Output::Stderr,
+            Some(format!("log to {}: {error}", log.output)),
+        ),
     };
-    let logger = Logger { level: level(&log.level), format, output, spans: AtomicU64::new(0) };
+    let logger = Logger {
+        level: level(&log.level),
+        format,
+        output,
+        spans: AtomicU64::new(0),
+    };
     // Fails only when the embedding program has a subscriber already, which is then used.
     let _ = tracing::subscriber::set_global_default(logger);
     if let Some(complaint) = complaint {
@@ -94,7 +106,11 @@ fn open(name: &str) -> io::Result<Output> {
             if let Some(folder) = Path::new(path).parent() {
                 std::fs::create_dir_all(folder)?;
             }
-            OpenOptions::new().append(true).create(true).open(path).map(Output::File)
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(path)
+                .map(Output::File)
         }
     }
 }
@@ -114,7 +130,11 @@ impl Logger {
 
 impl Subscriber for Logger {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.enabled(metadata) { Interest::always() } else { Interest::never() }
+        if self.enabled(metadata) {
+            Interest::always()
+        } else {
+            Interest::never()
+        }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -143,7 +163,11 @@ impl Subscriber for Logger {
             buffer.clear();
             let mut line = Line::new(buffer, self.format == Format::Json);
             let is_fatal = event.metadata().target() == FATAL;
-            line.begin(if is_fatal { "fatal" } else { line::name(*event.metadata().level()) });
+            line.begin(if is_fatal {
+                "fatal"
+            } else {
+                line::name(*event.metadata().level())
+            });
             event.record(&mut line);
             line.end();
             self.write(buffer.as_bytes());

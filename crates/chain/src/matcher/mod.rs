@@ -112,3 +112,6 @@ impl fmt::Debug for Matcher {
         write!(f, "Matcher({})", self.rule)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,3 +36,6 @@ pub enum RuleError {
         what: String,
     },
 }
+
+#[cfg(test)]
+mod tests;
