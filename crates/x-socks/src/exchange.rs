@@ -111,7 +111,7 @@ impl Exchange {
             }
         }
         // The rest stays in the peer's hands until somebody takes it.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// The connection, with what was read too far in front.

@@ -2,7 +2,7 @@
 //!
 //! [`v5`] speaks RFC 1928 and RFC 1929, and the extensions of the original: datagrams over the
 //! connection itself, multiplexed binding, TLS inside the conversation, and Tor's name queries.
-//! [`v4`] speaks SOCKS4 and SOCKS4a. The messages of both are codecs without I/O, in
+//! [`v4`] speaks SOCKS4, with or without 4a. The messages of both are codecs without I/O, in
 //! [`v5::wire`] and [`v4::wire`].
 //!
 //! ```

@@ -21,7 +21,7 @@ options! {
     }
 }
 
-/// Asks a SOCKS4a server for connections to targets.
+/// Asks a SOCKS4 server, best one that knows 4a, for connections to targets.
 ///
 /// It sends the host as a name, even if it is an address, which is what the original does; with
 /// `disable4a` it sends IPv4 addresses.

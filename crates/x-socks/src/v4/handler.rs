@@ -5,7 +5,7 @@ use gost_core::prelude::*;
 use super::wire::{self, Command, Host, ReplyCode, Request, WireError};
 use crate::{address, exchange::Exchange};
 
-/// Serves SOCKS4 and SOCKS4a: connections to targets.
+/// Serves SOCKS4, with or without 4a: connections to targets.
 ///
 /// The user id is checked as a user with an empty password, since the protocol has none. Binding
 /// is refused, as is whatever has no reply code of its own: code 91.

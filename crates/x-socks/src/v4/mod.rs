@@ -1,4 +1,4 @@
-//! SOCKS4 and SOCKS4a.
+//! SOCKS4, with or without 4a: the extension by which names are asked for.
 
 mod connector;
 mod handler;

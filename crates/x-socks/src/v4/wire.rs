@@ -1,4 +1,4 @@
-//! The messages of SOCKS4 and SOCKS4a, without I/O
+//! The messages of SOCKS4, with or without 4a, without I/O
 //!
 //! | | Bytes |
 //! |---|---|
@@ -207,6 +207,9 @@ const fn means_name(ip: Ipv4Addr) -> bool {
     matches!(ip.octets(), [0, 0, 0, 1..=255])
 }
 
+/// A text and what lies behind it.
+type Split<'a> = (&'a [u8], &'a [u8]);
+
 fn check_text(what: &'static str, text: &[u8]) -> Result<(), WireError> {
     if text.contains(&0) {
         return Err(WireError::ZeroByte(what));
@@ -218,10 +221,7 @@ fn check_text(what: &'static str, text: &[u8]) -> Result<(), WireError> {
 }
 
 /// Splits at the first zero byte, which must come within [`MAX_TEXT`] bytes.
-fn until_zero<'a>(
-    what: &'static str,
-    bytes: &'a [u8],
-) -> Result<Option<(&'a [u8], &'a [u8])>, WireError> {
+fn until_zero<'a>(what: &'static str, bytes: &'a [u8]) -> Result<Option<Split<'a>>, WireError> {
     match bytes.iter().take(MAX_TEXT + 1).position(|&b| b == 0) {
         Some(end) => Ok(Some((&bytes[..end], &bytes[end + 1..]))),
         None if bytes.len() > MAX_TEXT => Err(WireError::TooLong(what)),

@@ -19,21 +19,14 @@ const EARLY: usize = 4096;
 /// Waits for as long as the client keeps its connection: it knows how long it wants to wait.
 pub(super) async fn bind(
     options: &Socks5Options,
-    mut client: Exchange,
+    client: Exchange,
     at: Addr,
     session: &mut Session,
 ) -> Result<Next> {
     if !options.bind {
         return Err(refuse_feature(client, "BIND").await);
     }
-    let how = BindOptions {
-        backlog: 1,
-        ..BindOptions::default()
-    };
-    let mut listener = match session.listen(&Target::tcp(at), &how).await {
-        Ok(listener) => listener,
-        Err(error) => return Err(refuse(client, ReplyCode::FAILURE, error).await),
-    };
+    let (mut client, mut listener) = open(client, at, session).await?;
     let bound = told(options, &client.meta.local, listener.addr());
     accept(&mut client, &bound).await?;
     let accepted = tokio::select! {
@@ -48,6 +41,21 @@ pub(super) async fn bind(
             accept(&mut client, &from).await?;
             Ok(Next::Relay(client.into_conn(), Upstream::new(peer)))
         }
+        Err(error) => Err(refuse(client, ReplyCode::FAILURE, error).await),
+    }
+}
+
+/// Opens the port that the client asks for, or says that it can't be.
+pub(super) async fn open(
+    client: Exchange,
+    at: Addr,
+    session: &mut Session,
+) -> Result<(Exchange, Box<dyn Listener>)> {
+    match session
+        .listen(&Target::tcp(at), &BindOptions::default())
+        .await
+    {
+        Ok(listener) => Ok((client, listener)),
         Err(error) => Err(refuse(client, ReplyCode::FAILURE, error).await),
     }
 }

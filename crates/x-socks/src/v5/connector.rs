@@ -3,6 +3,7 @@
 use std::{fmt, net::SocketAddr};
 
 use gost_core::{outbound::Upgrade, policy::Credentials, prelude::*};
+use gost_mux::{MuxSettings, Version};
 use gost_net::{
     framed::{Framed, SocksUdp},
     udp::Flows,
@@ -12,6 +13,7 @@ use super::{
     Socks5ConnectorOptions,
     listener::{OnePeer, decode_reply},
     packets::{Association, OneTarget},
+    visitors::Visitors,
     wire::{self, Command, Method, ReplyCode, Request, UserPassword},
 };
 use crate::{address, deadline, exchange::Exchange};
@@ -26,6 +28,8 @@ pub struct Socks5Connector {
     auth: Option<Credentials>,
     tls: Option<Arc<dyn Upgrade>>,
     greeting: Vec<u8>,
+    /// For the sessions that bring the visitors of what a node has bound for us.
+    mux: MuxSettings,
 }
 
 impl Socks5Connector {
@@ -33,7 +37,8 @@ impl Socks5Connector {
     /// TLS inside the conversation takes.
     ///
     /// # Errors
-    /// User or password are longer than 255 bytes.
+    /// User or password are longer than 255 bytes, or the options of the multiplexed sessions make
+    /// no sense.
     pub fn new(
         options: Socks5ConnectorOptions,
         auth: Option<Credentials>,
@@ -52,11 +57,13 @@ impl Socks5Connector {
         let offers: Vec<_> = offers.into_iter().flatten().collect();
         let mut greeting = Vec::new();
         wire::encode_greeting(&offers, &mut greeting);
+        let mux = options.mux.settings(Version::V1)?;
         Ok(Self {
             options,
             auth,
             tls,
             greeting,
+            mux,
         })
     }
 
@@ -161,6 +168,12 @@ impl Socks5Connector {
         cx: &NodeCx<'_>,
     ) -> Result<Box<dyn Listener>> {
         match at.network {
+            Network::Tcp if how.mux => {
+                let (exchange, bound) = self.ask(over, Command::MuxBind, &at.addr, cx.node).await?;
+                let settings = self.mux.clone().with_backlog(how.backlog);
+                let streams = gost_mux::server(exchange.into_conn(), &settings)?;
+                Ok(Box::new(Visitors::new(streams, bound)))
+            }
             Network::Tcp => {
                 let (exchange, bound) = self.ask(over, Command::Bind, &at.addr, cx.node).await?;
                 Ok(Box::new(OnePeer::new(exchange, bound)))

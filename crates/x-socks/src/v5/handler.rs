@@ -3,10 +3,11 @@
 use std::fmt;
 
 use gost_core::{outbound::Upgrade, prelude::*};
+use gost_mux::{MuxSettings, Version};
 use gost_relay::DecodeError;
 
 use super::{
-    Socks5Options, bind, udp,
+    Socks5Options, bind, resolve, udp, visitors,
     wire::{self, Command, Method, Reply, ReplyCode, WireError},
 };
 use crate::{address, exchange::Exchange};
@@ -18,6 +19,8 @@ use crate::{address, exchange::Exchange};
 pub struct Socks5Handler {
     options: Socks5Options,
     tls: Option<Arc<dyn Upgrade>>,
+    /// For the sessions that take the visitors of bound ports to the clients.
+    mux: MuxSettings,
 }
 
 /// A request, as far as it still matters once it was read.
@@ -28,9 +31,13 @@ struct Wanted {
 
 impl Socks5Handler {
     /// A handler with options, and with what TLS inside the conversation takes.
-    pub fn new(options: Socks5Options, tls: Option<Arc<dyn Upgrade>>) -> Self {
+    ///
+    /// # Errors
+    /// The options of the multiplexed sessions make no sense.
+    pub fn new(options: Socks5Options, tls: Option<Arc<dyn Upgrade>>) -> Result<Self> {
         let tls = tls.filter(|_| !options.notls);
-        Self { options, tls }
+        let mux = options.mux.settings(Version::V1)?;
+        Ok(Self { options, tls, mux })
     }
 
     /// Agrees on a method, and does what it demands.
@@ -103,6 +110,9 @@ impl Handler for Socks5Handler {
             Err(error) => return Err(refuse_nonsense(client, error).await),
         };
         match command {
+            Command::Resolve | Command::ResolvePtr if !self.options.tor => {
+                Err(refuse_command(client, command).await)
+            }
             Command::Connect | Command::Resolve if !names_host(&at) => {
                 let error = Error::bad_input("the request has no name of a host");
                 Err(refuse(client, ReplyCode::FAILURE, error).await)
@@ -111,11 +121,14 @@ impl Handler for Socks5Handler {
             Command::Bind => bind::bind(&self.options, client, at, session).await,
             Command::Associate => udp::associate(&self.options, client, session).await,
             Command::UdpTunnel => udp::tunnel(&self.options, client, at, session).await,
-            _ => {
-                let what = format!("SOCKS5 command {:#04x} is not supported", command.code());
-                let error = Error::new(Why::Unsupported, what).side(Side::Client);
-                Err(refuse(client, ReplyCode::COMMAND_UNSUPPORTED, error).await)
+            Command::MuxBind => visitors::bind(&self.options, &self.mux, client, at, session).await,
+            Command::Resolve => resolve::resolve(client, &at, session).await,
+            Command::ResolvePtr => {
+                let what = format!("RESOLVE_PTR {at}: nothing here knows names of addresses");
+                let error = Error::new(Why::Unsupported, what);
+                Err(refuse(client, ReplyCode::FAILURE, error).await)
             }
+            Command::Other(_) => Err(refuse_command(client, command).await),
         }
     }
 }
@@ -125,7 +138,7 @@ impl fmt::Debug for Socks5Handler {
         f.debug_struct("Socks5Handler")
             .field("options", &self.options)
             .field("tls", &self.tls.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -197,6 +210,12 @@ pub(super) async fn refuse(client: Exchange, code: ReplyCode, error: Error) -> E
 pub(super) async fn refuse_feature(client: Exchange, what: &str) -> Error {
     let error = Error::new(Why::Denied, format!("{what} is switched off"));
     refuse(client, ReplyCode::NOT_ALLOWED, error).await
+}
+
+async fn refuse_command(client: Exchange, command: Command) -> Error {
+    let what = format!("SOCKS5 command {:#04x} is not supported", command.code());
+    let error = Error::new(Why::Unsupported, what).side(Side::Client);
+    refuse(client, ReplyCode::COMMAND_UNSUPPORTED, error).await
 }
 
 async fn refuse_nonsense(client: Exchange, error: WireError) -> Error {

@@ -57,9 +57,7 @@ impl Listener for OnePeer {
 }
 
 /// A reply: code and address.
-pub(super) fn decode_reply(
-    bytes: &[u8],
-) -> Result<Option<((ReplyCode, Addr), usize)>, wire::WireError> {
+pub(super) fn decode_reply(bytes: &[u8]) -> wire::Decoded<(ReplyCode, Addr)> {
     let reply = wire::decode_reply(bytes)?;
     Ok(reply.map(|(reply, len)| ((reply.code, address::from_wire(reply.address)), len)))
 }

@@ -6,7 +6,9 @@ mod handler;
 mod listener;
 mod options;
 mod packets;
+mod resolve;
 mod udp;
+mod visitors;
 pub mod wire;
 
 use std::sync::Arc;
@@ -15,7 +17,6 @@ use gost_core::{
     build::Build,
     error::Result,
     handler::Handler,
-    listener::BoxFuture,
     outbound::{Connector, Upgrade},
     registry::Registry,
 };
@@ -34,7 +35,7 @@ const TLS: &str = "tls";
 pub(crate) fn register(registry: &mut Registry) {
     registry.add::<dyn Handler, Socks5Options, _>(NAMES, |options, build| async move {
         let tls = tls(&build, options.notls).await?;
-        Ok(Arc::new(Socks5Handler::new(options, tls)) as _)
+        Ok(Arc::new(Socks5Handler::new(options, tls)?) as _)
     });
     registry.add::<dyn Connector, Socks5ConnectorOptions, _>(NAMES, |options, build| async move {
         let tls = tls(&build, options.notls).await?;
@@ -47,10 +48,5 @@ async fn tls(build: &Build, notls: bool) -> Result<Option<Arc<dyn Upgrade>>> {
     if notls || !build.registry.has::<dyn Upgrade>(TLS) {
         return Ok(None);
     }
-    make_tls(build).await.map(Some)
-}
-
-/// Boxed here, because an async function could not show that the future may change threads.
-fn make_tls(build: &Build) -> BoxFuture<'_, Result<Arc<dyn Upgrade>>> {
-    Box::pin(build.make::<dyn Upgrade>(TLS))
+    build.make::<dyn Upgrade>(TLS).await.map(Some)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gost_core::options;
+use gost_mux::MuxOptions;
 
 options! {
     /// Options of the socks5 handler.
@@ -27,8 +28,9 @@ options! {
         /// Do not say in a stream of the multiplexed BIND who connected. No client of the current
         /// version takes that.
         comp: bool = false, "comp";
-        /// Resolve names for clients: Tor's RESOLVE and RESOLVE_PTR.
+        /// Resolve names for clients: Tor's RESOLVE, where the way out is direct.
         tor: bool = false, "tor" | "enableTor" | "socks5.tor";
+        ..mux: MuxOptions;
     }
 }
 
@@ -46,5 +48,6 @@ options! {
         udp_buffer_size: usize = 4096, "udp.bufferSize" | "udpBufferSize";
         /// With `relay=udp`: end the association when nothing came back for so long; 0 for never.
         udp_timeout: Duration = Duration::ZERO, "udp.timeout";
+        ..mux: MuxOptions;
     }
 }

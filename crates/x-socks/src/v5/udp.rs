@@ -78,7 +78,14 @@ pub(super) async fn tunnel(
     };
     match opened {
         Ok(upstream) => {
-            let bound = upstream.local().clone();
+            let bound = match *upstream.local() {
+                // A socket for both families. Clients know it by the form of the older one, as
+                // those of the original.
+                Addr::Ip(bound) if at.port() == 0 && bound.ip().is_unspecified() => {
+                    Addr::wildcard(bound.port())
+                }
+                ref bound => bound.clone(),
+            };
             accept(&mut client, &bound).await?;
             let (stream, meta) = client.into_conn().into_stream()?;
             let packet = Framed::addressed(stream);
