@@ -64,7 +64,7 @@ pub(crate) struct Request {
 /// What to say of the connection in a request that is passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Connection {
-    /// What the client said.
+    /// What the client said; the target is to take the client over.
     AsSent,
     /// That it may be kept.
     Keep,
@@ -209,9 +209,9 @@ impl Request {
             } else if connection == Connection::Close {
                 line(&mut out, "Connection", b"close");
             }
-        }
-        if self.relative && self.kind == Kind::Forward {
-            line(&mut out, LOOP, token.as_bytes());
+            if self.relative {
+                line(&mut out, LOOP, token.as_bytes());
+            }
         }
         out.extend_from_slice(b"\r\n");
         out
