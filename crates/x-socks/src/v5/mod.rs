@@ -7,6 +7,7 @@ mod listener;
 mod options;
 mod packets;
 mod resolve;
+mod sources;
 mod udp;
 mod visitors;
 pub mod wire;

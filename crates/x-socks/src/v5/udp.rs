@@ -1,6 +1,6 @@
 //! UDP ASSOCIATE and the UDP tunnel.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use gost_core::prelude::*;
 use gost_net::framed::{Framed, SocksUdp};
@@ -9,6 +9,7 @@ use super::{
     Socks5Options,
     handler::{accept, refuse, refuse_feature},
     packets::Association,
+    sources::Sources,
     wire::ReplyCode,
 };
 use crate::exchange::Exchange;
@@ -50,7 +51,11 @@ pub(super) async fn associate(
     let from = client.meta.peer.ip().map(|addr| addr.ip());
     let (control, mut meta) = client.into_conn().into_stream()?;
     let (socket, _) = socket.into_packet()?;
-    let packet = Association::new(Box::new(SocksUdp::server(socket, from)), control);
+    let mut inside: Box<dyn Packet> = Box::new(SocksUdp::server(socket, from));
+    if options.udp_resolve_domain {
+        inside = Box::new(Sources::new(inside, session.child()));
+    }
+    let packet = Association::new(inside, control);
     meta.local = bound;
     Ok(Next::Relay(Conn::packet(packet, *meta), upstream))
 }
@@ -97,11 +102,26 @@ pub(super) async fn tunnel(
 
 /// A socket at the address that a client asks for; no host means all of ours.
 async fn bind(at: &Addr, session: &mut Session) -> Result<Upstream> {
-    let at = match at {
-        Addr::Name(name, port) if name.is_empty() => (Ipv6Addr::UNSPECIFIED, *port).into(),
-        other => session.resolve(other).await?,
+    let socket = match at {
+        Addr::Name(name, port) if name.is_empty() => {
+            match session
+                .listen_packet((Ipv6Addr::UNSPECIFIED, *port).into())
+                .await
+            {
+                Ok(socket) => Ok(socket),
+                // A machine without IPv6. Whatever else is wrong is wrong here too.
+                Err(error) => {
+                    let v4 = (Ipv4Addr::UNSPECIFIED, *port).into();
+                    session.listen_packet(v4).await.map_err(|_| error)
+                }
+            }
+        }
+        other => {
+            let at = session.resolve(other).await?;
+            session.listen_packet(at).await
+        }
     };
-    session.listen_packet(at).await.map(Upstream::new)
+    socket.map(Upstream::new)
 }
 
 /// A socket at a port of the configured range, or of the system's choice.

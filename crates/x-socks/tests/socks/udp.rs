@@ -1,7 +1,6 @@
 //! Datagrams, as raw clients send them.
 
-use std::sync::Arc;
-
+use gost_core::prelude::*;
 use gost_testkit::udp::{Behaviour, Server};
 use tokio::net::UdpSocket;
 
@@ -212,5 +211,56 @@ async fn the_public_address_has_to_be_an_ip_address() {
             &reply[..20],
             format!("0500050000 01{told}").replace(' ', "")
         );
+    }
+}
+
+/// A way out whose datagrams come back from a name.
+struct FromName(&'static str);
+
+#[gost_core::prelude::async_trait]
+impl gost_core::outbound::Outbound for FromName {
+    async fn connect(&self, _: &Target, _: &Ask) -> Result<Conn> {
+        let (near, far) = tokio::io::duplex(1024);
+        let name = self.0;
+        tokio::spawn(async move {
+            let (mut reader, mut writer) = tokio::io::split(far);
+            let mut said = [0; 64];
+            while let Ok(1..) = tokio::io::AsyncReadExt::read(&mut reader, &mut said).await {
+                let frame = format!("0003ff03{:02x}{}0035616263", name.len(), hex::encode(name));
+                let frame = unhex(&frame);
+                let _ = tokio::io::AsyncWriteExt::write_all(&mut writer, &frame).await;
+            }
+        });
+        let packet = gost_net::framed::Framed::addressed(Box::new(near));
+        Ok(Conn::packet(packet, Meta::default()))
+    }
+
+    async fn bind(&self, _: &Target, _: &Ask, _: &BindOptions) -> Result<Box<dyn Listener>> {
+        Err(Error::new(Why::Unsupported, "bind"))
+    }
+
+    fn path(&self) -> gost_core::outbound::PathId {
+        gost_core::outbound::PathId::direct()
+    }
+}
+
+#[tokio::test]
+async fn sources_that_are_names_are_resolved_where_that_is_wanted() {
+    for (query, wanted) in [
+        ("udp=true", "00000003096c6f63616c686f73740035616263"),
+        (
+            "udp=true&udp.resolveDomain=true",
+            "000000017f0000010035616263",
+        ),
+    ] {
+        let server = serve(handler("socks5", query).await, |serving| {
+            serving.out = Arc::new(FromName("localhost"));
+        })
+        .await;
+        let association = associate(&server).await;
+        for _ in 0..2 {
+            say(&association.socket, "000000017f000001003578").await;
+            assert_eq!(hear(&association.socket).await, wanted, "{query}");
+        }
     }
 }
