@@ -237,7 +237,7 @@ impl Table {
     }
 
     /// Asked before a resolver.
-    pub(crate) fn as_hosts(self) -> Names {
+    pub(crate) fn into_hosts(self) -> Names {
         Names {
             hosts: Some(Arc::new(self)),
             resolver: None,
@@ -245,7 +245,7 @@ impl Table {
     }
 
     /// Asked as a resolver.
-    pub(crate) fn as_resolver(self) -> Names {
+    pub(crate) fn into_resolver(self) -> Names {
         Names {
             hosts: None,
             resolver: Some(Arc::new(self)),
