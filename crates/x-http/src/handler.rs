@@ -68,12 +68,16 @@ pub(crate) type Stepped = std::result::Result<Step, End>;
 impl Http {
     /// A handler with options; an error names the one that is wrong.
     pub fn shared(options: &HttpOptions) -> Result<Arc<dyn Handler>> {
+        Ok(Arc::new(Self::new(options)?))
+    }
+
+    fn new(options: &HttpOptions) -> Result<Self> {
         check_value("proxyAgent", &options.proxy_agent)?;
         check_value("authBasicRealm", &options.realm)?;
         if options.realm.contains(['"', '\\']) {
             return Err(wrong("authBasicRealm: quotes in a realm".into()));
         }
-        Ok(Arc::new(Self {
+        Ok(Self {
             limits: options.limits(),
             keepalive: options.keepalive,
             udp: options.udp,
@@ -85,7 +89,7 @@ impl Http {
             decoy: Decoy::parse(&options.probe_resist)?,
             knock: options.knock.clone(),
             token: format!("{:016x}", RandomState::new().hash_one(0)),
-        }))
+        })
     }
 
     /// Waits for the next request; `None` when the client is done.
@@ -317,5 +321,19 @@ impl Handler for Http {
                 Err(error)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_for_a_request_takes_little() {
+        let http = Http::new(&HttpOptions::default()).unwrap();
+        let mut client = Peer::new(Box::new(tokio::io::duplex(1).0));
+        let mut parked = None;
+        let size = size_of_val(&http.next(&mut client, &mut parked, false));
+        assert!(size <= 640, "{size}");
     }
 }

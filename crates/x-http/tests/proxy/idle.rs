@@ -1,6 +1,10 @@
 //! Clients that wait, are slow, or leave.
 
-use crate::support::{Origin, Raw, proxy};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use gost_core::prelude::*;
+
+use crate::support::{Origin, Raw, proxy, serve, values};
 
 #[tokio::test]
 async fn silent_and_slow_clients_are_let_go() {
@@ -57,4 +61,33 @@ async fn a_client_that_leaves_between_requests_ends_in_order() {
         drop(client);
         proxy.emptied().await;
     }
+}
+
+/// A handler that weighs the future of another.
+struct Weighed(Arc<dyn Handler>, Arc<AtomicUsize>);
+
+#[async_trait]
+impl Handler for Weighed {
+    async fn handle(&self, conn: Conn, session: &mut Session) -> Result<Next> {
+        let handling = self.0.handle(conn, session);
+        self.1.store(size_of_val(&*handling), Relaxed);
+        handling.await
+    }
+}
+
+#[tokio::test]
+async fn a_client_between_requests_holds_little() {
+    let weight = Arc::new(AtomicUsize::new(usize::MAX));
+    let noted = weight.clone();
+    let proxy = serve(&values(""), move |serving| {
+        serving.handler = Arc::new(Weighed(serving.handler.clone(), noted));
+    })
+    .await;
+    let origin = Origin::echo().await;
+    let mut client = Raw::connect(&proxy).await;
+    client
+        .send(format!("GET http://{}/ HTTP/1.1\r\n\r\n", origin.addr))
+        .await;
+    assert!(client.head().await.starts_with("HTTP/1.1 200 "));
+    assert!(weight.load(Relaxed) <= 768, "{weight:?}");
 }
