@@ -168,16 +168,8 @@ impl NodesHop {
         if highest == lowest {
             return self.of_tier(&fit, hash).or_else(|| self.of_all(fit, hash));
         }
-        // From here on in tiers of descending priority. In the first one, a single primary node
-        // is taken whatever the selector's filters say.
+        // A tier of one is that one: filters leave alone what has no alternative.
         fit.sort_by_key(|c| std::cmp::Reverse(c.priority));
-        if let [first, second, ..] = fit[..]
-            && first.priority > second.priority
-            && first.priority > 0
-            && !first.options.backup
-        {
-            return Some(Choice::Node(first.node.clone()));
-        }
         let has_primary = fit.iter().any(|c| !c.options.backup);
         let mut tiers = fit
             .chunk_by(|a, b| a.priority == b.priority)
@@ -214,9 +206,9 @@ impl Hop for NodesHop {
     /// 1. The hop's bypass keeps the request out: the way ends before the hop.
     /// 2. Nodes that were tried already, count as failed, have a bypass that keeps the request
     ///    out, or whose matcher (or else filter) does not take it, are passed over.
-    /// 3. Of the rest, a single primary node of the highest priority above 0 is taken; otherwise
-    ///    the selector chooses within the tiers of equal priority, the highest first. Tiers of
-    ///    backup nodes alone wait until there is no other node.
+    /// 3. Of the rest, the selector chooses within the tiers of equal priority, the highest first.
+    ///    Tiers of backup nodes alone wait until there is no other node. If all are too slow for
+    ///    the selector, it chooses among them nevertheless.
     /// 4. If none is left, the first failed node that takes the request is tried again.
     /// 5. Otherwise it is an error ([`Why::NoRoute`]), also for a hop without any nodes. It never
     ///    means to go around the hop.

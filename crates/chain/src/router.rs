@@ -327,8 +327,12 @@ pub fn local_interface(interfaces: &str, local: IpAddr) -> Option<String> {
 
 #[async_trait]
 impl Outbound for Router {
-    /// Names, route, nodes; repeated after failures, each time with a deadline of its own and
-    /// without the nodes that failed before. See [`Retry`](crate::retry) for when.
+    /// Names, route, nodes; each attempt with a deadline of its own.
+    ///
+    /// A failure of a node or the target is repeated as often as configured, without the nodes
+    /// that failed before as long as there are others. When a node failed, another one is tried
+    /// even without configured retries: once in any case, up to three times while the request is
+    /// younger than the timeout of one attempt.
     async fn connect(&self, to: &Target, ask: &Ask) -> Result<Conn> {
         let mut retry = Retry::new(self.retries, self.dial_timeout, ask.deadline);
         loop {

@@ -314,3 +314,34 @@ async fn a_session_opened_for_another_names_the_node_at_fault() {
     assert!(log.is_empty());
     assert_eq!(fails(&pooled.marker), 0);
 }
+
+/// Opens in a task of its own, as a pool of sessions does.
+struct Opener;
+
+#[async_trait]
+impl gost_core::outbound::Dialer for Opener {
+    async fn dial(
+        &self,
+        node: &gost_core::outbound::NodeAddr,
+        below: &Arc<dyn Outbound>,
+        ask: &Ask,
+    ) -> Result<Conn> {
+        let (below, ask, to) = (below.clone(), ask.clone(), Target::tcp(node.addr.clone()));
+        let opening = tokio::spawn(async move { below.connect(&to, &ask).await });
+        opening.await.unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_below_a_pool_is_not_charged_to_its_node() {
+    let world = World::default();
+    world.when("dial n1", Act::Hang);
+    let n1 = world.node("n1");
+    let mut pooled = world.node_at("pooled", "pooled:1");
+    pooled.transport.as_mut().unwrap().dialer = Arc::new(Opener);
+    let pooled = Arc::new(pooled);
+    let setup = Setup::new(&world, Some(chain(&[&[&n1], &[&pooled]])));
+    let error = failed(setup.connect().await);
+    assert_eq!(error.node().map(|n| &**n), Some("n1"), "{error}");
+    assert_eq!((fails(&n1.marker), fails(&pooled.marker)), (1, 0));
+}
