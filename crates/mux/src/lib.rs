@@ -9,6 +9,9 @@
 //! stream of it. Streams have no buffers of their own: those of the session are used, and to read
 //! from connections each thread has a few.
 //!
+//! A [`Pool`] keeps sessions to nodes. [`MuxListener`] and [`MuxDialer`] make channels of all
+//! this, over what any other listener accepts and any other dialer dials.
+//!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> gost_core::Result<()> {
@@ -33,10 +36,14 @@
 //! # }
 //! ```
 
+mod channel;
 mod options;
+mod pool;
 mod session;
 mod smux;
 
+pub use channel::{MuxDialer, MuxListener};
 pub use gost_smux::Version;
 pub use options::{MuxOptions, MuxSettings};
+pub use pool::{Pool, PoolKey, PoolOptions};
 pub use session::{Session, Streams, client, server};

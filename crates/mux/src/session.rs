@@ -1,6 +1,6 @@
 //! Both ends of a session.
 
-use std::{fmt, future::poll_fn};
+use std::{fmt, future::poll_fn, time::Duration};
 
 use async_trait::async_trait;
 use gost_core::{
@@ -67,6 +67,11 @@ impl Session {
     /// How many streams are open.
     pub fn streams(&self) -> usize {
         self.0.streams()
+    }
+
+    /// Ends the session when it had no stream for so long; `None` for never.
+    pub fn set_idle_timeout(&self, idle: Option<Duration>) {
+        self.0.set_idle_timeout(idle);
     }
 
     /// True when streams that are not read hold up the session, so that a new one would probably

@@ -9,14 +9,16 @@
 mod dialer;
 mod listener;
 
+use std::sync::Arc;
+
 use gost_core::{listener::Listener, outbound::Dialer, registry::Registry};
 
-pub use dialer::{TcpDialer, TcpDialerOptions};
+pub use dialer::dialer;
 
 /// Adds the listener and the dialer `tcp`.
 pub fn register(registry: &mut Registry) {
     registry.add::<dyn Listener, _, _>(&["tcp"], listener::build);
     registry.add::<dyn Dialer, _, _>(&["tcp"], |options, _| async move {
-        Ok(TcpDialer::shared(options))
+        Ok(Arc::new(dialer(options)) as Arc<dyn Dialer>)
     });
 }

@@ -266,7 +266,7 @@ impl Driver {
             if state.is_unused() || state.session.error() == Some(SessionError::Closed) {
                 return Poll::Ready(End::Unused);
             }
-            let Some(next) = next_deadline(&self.shared, &state) else {
+            let Some(next) = next_deadline(&state) else {
                 return Poll::Pending;
             };
             if !self.timer.is_over(next, cx) {
@@ -275,7 +275,7 @@ impl Driver {
             let now = Instant::now();
             state.session.on_timeout(now.into_std());
             let late = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-            if late(state.first_stream) || late(self.shared.idle_deadline(&state)) {
+            if late(state.first_stream) || late(state.idle_deadline()) {
                 state.session.close();
             }
             if late(write_deadline(&state)) {
@@ -328,11 +328,11 @@ impl Drop for Ending {
     }
 }
 
-fn next_deadline(shared: &Shared, state: &State) -> Option<Instant> {
+fn next_deadline(state: &State) -> Option<Instant> {
     [
         state.session.next_timeout().map(Instant::from_std),
         state.first_stream,
-        shared.idle_deadline(state),
+        state.idle_deadline(),
         write_deadline(state),
     ]
     .into_iter()

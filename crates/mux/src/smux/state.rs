@@ -32,7 +32,6 @@ pub(crate) struct Shared {
     /// What is known of the connection, and so of each stream.
     pub(super) meta: Meta,
     max_accepted: usize,
-    idle: Option<Duration>,
     /// Wakes those who wait for the end.
     ended: Notify,
 }
@@ -55,6 +54,8 @@ pub(super) struct State {
     full: Option<Instant>,
     /// No stream since then.
     empty: Option<Instant>,
+    /// How long it may be without.
+    idle: Option<Duration>,
     /// When the first stream has to be there.
     pub(super) first_stream: Option<Instant>,
     /// What the connection said when it ended.
@@ -104,12 +105,12 @@ impl Handle {
                 paused: false,
                 full: None,
                 empty: Some(now),
+                idle: settings.idle,
                 first_stream: settings.first_stream.and_then(|wait| now.checked_add(wait)),
                 cause: None,
             }),
             meta: *meta,
             max_accepted: settings.max_accepted,
-            idle: settings.idle,
             ended: Notify::new(),
         });
         tokio::spawn(Driver::new(io, shared.clone()).run());
@@ -155,6 +156,14 @@ impl Handle {
         let mut state = self.0.lock();
         state.accepting = Accepting::No;
         state.refuse_waiting();
+        Shared::kick(state);
+    }
+
+    /// Ends the session when it had no stream for so long.
+    pub(crate) fn set_idle_timeout(&self, idle: Option<Duration>) {
+        let mut state = self.0.lock();
+        state.idle = idle;
+        // The driver keeps the time.
         Shared::kick(state);
     }
 
@@ -245,12 +254,6 @@ impl Shared {
         }
     }
 
-    /// The end of an idle session, unless a stream comes.
-    pub(super) fn idle_deadline(&self, state: &State) -> Option<Instant> {
-        let since = state.empty?;
-        since.checked_add(self.idle?)
-    }
-
     /// Tells those who wait for the end.
     pub(super) fn tell_ended(&self) {
         self.ended.notify_waiters();
@@ -275,6 +278,11 @@ impl State {
             Some(waker) => waker.clone_from(driver),
             None => self.driver = Some(driver.clone()),
         }
+    }
+
+    /// The end of an idle session, unless a stream comes.
+    pub(super) fn idle_deadline(&self) -> Option<Instant> {
+        self.empty?.checked_add(self.idle?)
     }
 
     /// True when nobody can use the session any more.

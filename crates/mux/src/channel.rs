@@ -1,0 +1,119 @@
+//! Channels of which each connection carries many streams.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use gost_core::{
+    addr::Addr,
+    conn::Conn,
+    error::Result,
+    listener::{Accepted, Incoming, Listener},
+    outbound::{Ask, Dialer, NodeAddr, Outbound},
+};
+use tokio::time::Instant;
+
+use crate::{
+    options::MuxSettings,
+    pool::{Pool, PoolKey, PoolOptions},
+    session::{client, server},
+};
+
+/// How long the opening of a session may take at least. It goes on for those who may still wait
+/// when the one who asked first gives up.
+const OPEN: Duration = Duration::from_secs(15);
+
+/// How long a new connection may be without a stream: its other end has one in mind, or would not
+/// have connected.
+const FIRST_STREAM: Duration = Duration::from_secs(30);
+
+/// Listens to sessions: each connection of another listener becomes a listener of its streams.
+pub struct MuxListener {
+    below: Box<dyn Listener>,
+    settings: Arc<MuxSettings>,
+}
+
+/// Reaches nodes by streams of sessions, over connections that it keeps.
+pub struct MuxDialer {
+    below: Arc<dyn Dialer>,
+    settings: Arc<MuxSettings>,
+    pool: Pool,
+}
+
+impl MuxListener {
+    /// Sessions over the connections of `below`.
+    pub fn new(below: impl Listener, settings: MuxSettings) -> Self {
+        Self {
+            below: Box::new(below),
+            settings: Arc::new(settings.with_first_stream_within(FIRST_STREAM)),
+        }
+    }
+}
+
+#[async_trait]
+impl Listener for MuxListener {
+    async fn accept(&mut self) -> Result<Incoming> {
+        let incoming = self.below.accept().await?;
+        let settings = self.settings.clone();
+        Ok(incoming.then(|accepted| async move {
+            let Accepted::One(conn) = accepted else {
+                return Ok(accepted);
+            };
+            Ok(Accepted::Many(Box::new(server(conn, &settings)?)))
+        }))
+    }
+
+    fn addr(&self) -> Addr {
+        self.below.addr()
+    }
+}
+
+impl fmt::Debug for MuxListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MuxListener({})", self.addr())
+    }
+}
+
+impl MuxDialer {
+    /// Sessions over connections that `below` dials.
+    pub fn new(below: impl Dialer, settings: MuxSettings, options: &PoolOptions) -> Self {
+        Self {
+            below: Arc::new(below),
+            settings: Arc::new(settings),
+            pool: Pool::new(options),
+        }
+    }
+
+    /// The sessions that are open.
+    pub const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+}
+
+#[async_trait]
+impl Dialer for MuxDialer {
+    async fn dial(&self, node: &NodeAddr, below: &Arc<dyn Outbound>, ask: &Ask) -> Result<Conn> {
+        let key = PoolKey {
+            addr: node.addr.clone(),
+            path: below.path(),
+        };
+        let deadline = Instant::now() + OPEN;
+        let deadline = ask.deadline.map_or(deadline, |d| deadline.max(d.into()));
+        let make = || {
+            let (dialer, settings) = (self.below.clone(), self.settings.clone());
+            let (node, below) = (node.clone(), below.clone());
+            let ask = Ask {
+                deadline: Some(deadline.into_std()),
+                ..ask.clone()
+            };
+            async move { client(dialer.dial(&node, &below, &ask).await?, &settings) }
+        };
+        let stream = self.pool.open(&key, deadline, make);
+        ask.within("open a stream to", &node.addr, stream).await
+    }
+}
+
+impl fmt::Debug for MuxDialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MuxDialer({:?})", self.pool)
+    }
+}

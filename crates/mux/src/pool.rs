@@ -1,0 +1,261 @@
+//! Sessions that are kept, so that the next stream to the same node needs no new connection.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use gost_core::{
+    addr::Addr,
+    conn::Conn,
+    error::{Error, Phase, Result, Side, Why},
+    options,
+    outbound::PathId,
+};
+use parking_lot::Mutex;
+use tokio::{
+    sync::watch,
+    task::AbortHandle,
+    time::{Instant, timeout_at},
+};
+
+use crate::session::Session;
+
+options! {
+    /// Keys of a dialer that keeps sessions.
+    pub struct PoolOptions {
+        /// Streams of one session at once, another session is opened for more; 0 for the default.
+        max_streams: usize = MAX_STREAMS, "mux.maxStreams";
+        /// Close a session that had no stream for so long; 0 for never.
+        idle_timeout: Duration = Duration::ZERO, "mux.idleTimeout";
+    }
+}
+
+/// Streams of one session at once.
+const MAX_STREAMS: usize = 1024;
+
+/// Sessions to one node at once. When that many are busy or stalled, streams go to the one that
+/// has the fewest.
+const MAX_SESSIONS: usize = 64;
+
+/// How long a session stays without streams that was opened beside another one.
+const SPARE_IDLE: Duration = Duration::from_mins(1);
+
+/// How often a session may end between being found and being used before that is an error.
+const ROUNDS: usize = 64;
+
+/// What a session leads to: a dialed address, and the nodes on the way there. A node that is
+/// reached in two ways must not carry the traffic of one over the other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PoolKey {
+    /// The address that is dialed.
+    pub addr: Addr,
+    /// The nodes before it.
+    pub path: PathId,
+}
+
+/// Sessions by what they lead to, each opened once however many wait for it.
+///
+/// Sessions to different places never wait for each other. A session is opened by a task of the
+/// pool, so that it does not matter who asked first and whether that one still waits. Sessions of
+/// a pool that is dropped end with their last stream.
+pub struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    max_streams: usize,
+    idle: Option<Duration>,
+    places: Mutex<HashMap<PoolKey, Place>>,
+}
+
+/// The sessions to one place.
+#[derive(Default)]
+struct Place {
+    sessions: Vec<Session>,
+    opening: Option<Opening>,
+}
+
+/// A session that is being opened.
+struct Opening {
+    result: Opened,
+    task: AbortHandle,
+}
+
+type Opened = watch::Receiver<Option<Result<()>>>;
+
+/// What to do for a stream.
+enum Pick {
+    /// Open it here.
+    Use(Session),
+    /// Look again when a session was opened.
+    Wait(Opened),
+}
+
+impl Pool {
+    /// An empty pool.
+    pub fn new(options: &PoolOptions) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                max_streams: match options.max_streams {
+                    0 => MAX_STREAMS,
+                    streams => streams,
+                },
+                idle: (!options.idle_timeout.is_zero()).then_some(options.idle_timeout),
+                places: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Opens a stream over a session that is there and neither full nor stalled, or else over a
+    /// new one.
+    ///
+    /// `make` gives the future of a new session, which is run by a task of the pool and ended at
+    /// `deadline`. Its error is that of everybody who waits for the session. To give up earlier
+    /// just drop the future of this function.
+    pub async fn open<F>(
+        &self,
+        key: &PoolKey,
+        deadline: Instant,
+        make: impl Fn() -> F + Send,
+    ) -> Result<Conn>
+    where
+        F: Future<Output = Result<Session>> + Send + 'static,
+    {
+        let mut failure = None;
+        for _ in 0..ROUNDS {
+            match self.pick(key, deadline, &make) {
+                Pick::Use(session) => match session.open().await {
+                    Ok(conn) => return Ok(conn),
+                    // It has just ended, and will not be found again.
+                    Err(error) => failure = Some(error),
+                },
+                Pick::Wait(mut opened) => {
+                    // The error says that the task is gone without a result: it has panicked.
+                    let opened = opened.wait_for(Option::is_some).await;
+                    let failed = opened.ok().and_then(|result| result.clone()?.err());
+                    let Some(error) = failed else { continue };
+                    // One that is stalled may yet get going.
+                    let Some(session) = self.least_busy(key) else {
+                        return Err(error);
+                    };
+                    return session.open().await.map_err(|_| error);
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(|| {
+            Error::new(Why::Closed, "mux: no session stays open").phase(Phase::Dial)
+        }))
+    }
+
+    /// How many sessions are open.
+    pub fn sessions(&self) -> usize {
+        let places = self.shared.places.lock();
+        let sessions = places.values().flat_map(|place| &place.sessions);
+        sessions.filter(|session| !session.is_closed()).count()
+    }
+
+    fn pick<F>(&self, key: &PoolKey, deadline: Instant, make: impl Fn() -> F) -> Pick
+    where
+        F: Future<Output = Result<Session>> + Send + 'static,
+    {
+        let mut places = self.shared.places.lock();
+        if let Some(place) = places.get_mut(key) {
+            place.sessions.retain(|session| !session.is_closed());
+            let max = self.shared.max_streams;
+            let mut sessions = place.sessions.iter();
+            if let Some(session) = sessions.find(|s| s.streams() < max && !s.is_stalled()) {
+                return Pick::Use(session.clone());
+            }
+            if let Some(opened) = place.opened() {
+                return Pick::Wait(opened);
+            }
+            if place.sessions.len() >= MAX_SESSIONS
+                && let Some(session) = place.least_busy()
+            {
+                return Pick::Use(session);
+            }
+        }
+        // Seldom enough to look for places that are no longer used.
+        places.retain(|_, place| place.is_used());
+        let place = places.entry(key.clone()).or_default();
+        let (told, result) = watch::channel(None);
+        let work = open(
+            Arc::downgrade(&self.shared),
+            key.clone(),
+            deadline,
+            make(),
+            told,
+        );
+        place.opening = Some(Opening {
+            result: result.clone(),
+            task: tokio::spawn(work).abort_handle(),
+        });
+        Pick::Wait(result)
+    }
+
+    fn least_busy(&self, key: &PoolKey) -> Option<Session> {
+        self.shared.places.lock().get(key)?.least_busy()
+    }
+}
+
+/// Opens a session, puts it into its place and tells those who wait.
+async fn open(
+    pool: Weak<Shared>,
+    key: PoolKey,
+    deadline: Instant,
+    make: impl Future<Output = Result<Session>> + Send,
+    told: watch::Sender<Option<Result<()>>>,
+) {
+    // In a box: the way there may be long, and it is only needed for a moment.
+    let made = timeout_at(deadline, Box::pin(make)).await;
+    let made = made.unwrap_or_else(|_| {
+        let late = format!("open a session with {}: timed out", key.addr);
+        Err(Error::new(Why::TimedOut, late)
+            .phase(Phase::Dial)
+            .side(Side::Node))
+    });
+    let Some(pool) = pool.upgrade() else { return };
+    let mut places = pool.places.lock();
+    let place = places.entry(key).or_default();
+    let result = made.map(|session| {
+        let spare = (!place.sessions.is_empty()).then_some(SPARE_IDLE);
+        session.set_idle_timeout(pool.idle.into_iter().chain(spare).min());
+        place.sessions.push(session);
+    });
+    place.opening = None;
+    drop(places);
+    told.send_replace(Some(result));
+}
+
+impl Place {
+    /// The session that is being opened, if one is.
+    fn opened(&self) -> Option<Opened> {
+        let result = &self.opening.as_ref()?.result;
+        // The sender is gone if the task has panicked.
+        result.has_changed().is_ok().then(|| result.clone())
+    }
+
+    fn is_used(&self) -> bool {
+        self.opened().is_some() || self.sessions.iter().any(|session| !session.is_closed())
+    }
+
+    fn least_busy(&self) -> Option<Session> {
+        let sessions = self.sessions.iter().filter(|session| !session.is_closed());
+        sessions.min_by_key(|session| session.streams()).cloned()
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({} sessions)", self.sessions())
+    }
+}
