@@ -3,18 +3,21 @@
 //! Source: <https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt>.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
 use bytes::BytesMut;
 use gost_core::{
+    addr::Network,
     conn::{Conn, Io},
     error::{Error, Result, Why},
+    packet::Batch,
     stream::{Prefixed, Stream},
 };
 use ppp::{HeaderResult, PartialResult, v1, v2};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How long a header may take; afterwards the connection counts as one without.
 const WAIT: Duration = Duration::from_secs(10);
@@ -25,42 +28,80 @@ const LONGEST: usize = 16 + 1024;
 /// The longest line of version 1, by its specification.
 const LONGEST_LINE: usize = 107;
 
-/// A header of version 1 or 2 (anything above 1 is 2).
-pub fn encode(version: u8, client: SocketAddr, local: SocketAddr) -> Vec<u8> {
-    let (client, local) = same_family(client, local);
+/// A header of version 1 or 2 (anything above 1 is 2), for a connection that carries what
+/// `network` does. Without the two addresses, the client's and the one that it connected to, it
+/// says that they are unknown; so does version 1 of datagrams, for which it has no word.
+pub fn encode(
+    version: u8,
+    network: Network,
+    addresses: Option<(SocketAddr, SocketAddr)>,
+) -> Vec<u8> {
+    let addresses = addresses.map(|(client, local)| same_family(client, local));
     if version == 1 {
-        return v1::Addresses::from((client, local))
-            .to_string()
-            .into_bytes();
+        let known = addresses.filter(|_| network != Network::Udp);
+        let addresses = known.map_or(v1::Addresses::Unknown, v1::Addresses::from);
+        return addresses.to_string().into_bytes();
     }
-    let addresses = v2::Addresses::from((client, local));
-    v2::Builder::with_addresses(
-        v2::Version::Two | v2::Command::Proxy,
-        v2::Protocol::Stream,
-        addresses,
-    )
-    .build()
+    let builder = match addresses {
+        Some(addresses) => v2::Builder::with_addresses(
+            v2::Version::Two | v2::Command::Proxy,
+            match network {
+                Network::Udp => v2::Protocol::Datagram,
+                _ => v2::Protocol::Stream,
+            },
+            addresses,
+        ),
+        None => v2::Builder::with_addresses(
+            v2::Version::Two | v2::Command::Local,
+            v2::Protocol::Unspecified,
+            v2::Addresses::Unspecified,
+        ),
+    };
     // Only TLVs can make a header too long, and there are none.
-    .unwrap_or_default()
+    builder.build().unwrap_or_default()
 }
 
-/// A header knows one family: when they differ, IPv4 is written as IPv6.
+/// Sends a header in front of everything else: as the first bytes of a stream, or as a datagram.
+pub async fn send(conn: &mut Conn, header: &[u8]) -> io::Result<()> {
+    match &mut conn.io {
+        Io::Stream(stream) => {
+            stream.write_all(header).await?;
+            stream.flush().await
+        }
+        Io::Packet(packet) => {
+            let mut batch = Batch::with_capacity(header.len());
+            batch.push(header, conn.meta.peer.clone());
+            std::future::poll_fn(|cx| packet.poll_send(cx, &mut batch)).await
+        }
+        _ => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// A header knows one family: when they differ, IPv4 is written as IPv6. A wildcard is one in
+/// every family.
 fn same_family(a: SocketAddr, b: SocketAddr) -> (SocketAddr, SocketAddr) {
-    let (canonical_a, canonical_b) = (a.ip().to_canonical(), b.ip().to_canonical());
-    if canonical_a.is_ipv4() == canonical_b.is_ipv4() {
-        return (
-            SocketAddr::new(canonical_a, a.port()),
-            SocketAddr::new(canonical_b, b.port()),
-        );
+    let canonical = |addr: SocketAddr| SocketAddr::new(addr.ip().to_canonical(), addr.port());
+    let (mut a, mut b) = (canonical(a), canonical(b));
+    if a.is_ipv4() == b.is_ipv4() {
+        return (a, b);
     }
     let mapped = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => IpAddr::V6(ip.to_ipv6_mapped()),
         v6 @ IpAddr::V6(_) => v6,
     };
-    (
-        SocketAddr::new(mapped(a.ip()), a.port()),
-        SocketAddr::new(mapped(b.ip()), b.port()),
-    )
+    let wildcard = |like: SocketAddr| match like {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    if b.ip().is_unspecified() {
+        b.set_ip(wildcard(a));
+    } else if a.ip().is_unspecified() {
+        a.set_ip(wildcard(b));
+    } else {
+        a.set_ip(mapped(a.ip()));
+        b.set_ip(mapped(b.ip()));
+    }
+    (a, b)
 }
 
 /// Reads the header in front of a connection, if there is one, and notes what it says.
@@ -76,8 +117,11 @@ pub async fn accept(conn: Conn) -> Result<Conn> {
     };
     let mut buffer = BytesMut::new();
     let header = tokio::time::timeout(WAIT, read(&mut *stream, &mut buffer)).await;
-    if let Ok(header) = header {
-        meta.client = header?;
+    if let Ok(header) = header
+        && let Some((client, original)) = header?
+    {
+        meta.client = Some(client);
+        meta.original = Some(original);
     }
     Ok(Conn {
         io: Io::Stream(Prefixed::new(buffer.freeze(), stream)),
@@ -85,8 +129,11 @@ pub async fn accept(conn: Conn) -> Result<Conn> {
     })
 }
 
-/// The client's address; what was read past the header stays in `buffer`.
-async fn read(stream: &mut dyn Stream, buffer: &mut BytesMut) -> Result<Option<SocketAddr>> {
+/// The addresses of a header: the client's, and the one that it connected to.
+type Addresses = (SocketAddr, SocketAddr);
+
+/// What a header says; what was read past it stays in `buffer`.
+async fn read(stream: &mut dyn Stream, buffer: &mut BytesMut) -> Result<Option<Addresses>> {
     loop {
         if stream.read_buf(buffer).await? == 0 {
             return Ok(None);
@@ -105,9 +152,9 @@ async fn read(stream: &mut dyn Stream, buffer: &mut BytesMut) -> Result<Option<S
         if header.is_incomplete() && !is_line && buffer.len() < LONGEST {
             continue;
         }
-        let (client, length) = match &header {
-            HeaderResult::V1(Ok(header)) => (v1_client(&header.addresses), header.header.len()),
-            HeaderResult::V2(Ok(header)) => (v2_client(header), header.len()),
+        let (addresses, length) = match &header {
+            HeaderResult::V1(Ok(header)) => (v1_addresses(&header.addresses), header.header.len()),
+            HeaderResult::V2(Ok(header)) => (v2_addresses(header), header.len()),
             // Something else that begins with one of the two letters.
             HeaderResult::V1(Err(_)) if !is_line => return Ok(None),
             HeaderResult::V2(Err(_)) if !buffer.starts_with(v2::PROTOCOL_PREFIX) => {
@@ -117,7 +164,7 @@ async fn read(stream: &mut dyn Stream, buffer: &mut BytesMut) -> Result<Option<S
             HeaderResult::V2(Err(error)) => return Err(broken(error)),
         };
         let _ = buffer.split_to(length);
-        return Ok(client);
+        return Ok(addresses);
     }
 }
 
@@ -125,22 +172,30 @@ fn broken(error: &dyn std::fmt::Display) -> Error {
     Error::bad_input(format!("PROXY header: {error}")).why_set(Why::BadInput)
 }
 
-fn v1_client(addresses: &v1::Addresses) -> Option<SocketAddr> {
+fn v1_addresses(addresses: &v1::Addresses) -> Option<Addresses> {
     match addresses {
-        v1::Addresses::Tcp4(a) => Some((a.source_address, a.source_port).into()),
-        v1::Addresses::Tcp6(a) => Some((a.source_address, a.source_port).into()),
+        v1::Addresses::Tcp4(a) => Some((
+            (a.source_address, a.source_port).into(),
+            (a.destination_address, a.destination_port).into(),
+        )),
+        v1::Addresses::Tcp6(a) => Some((
+            (a.source_address, a.source_port).into(),
+            (a.destination_address, a.destination_port).into(),
+        )),
         v1::Addresses::Unknown => None,
     }
 }
 
-fn v2_client(header: &v2::Header<'_>) -> Option<SocketAddr> {
+fn v2_addresses(header: &v2::Header<'_>) -> Option<Addresses> {
     match (header.command, header.addresses) {
-        (v2::Command::Proxy, v2::Addresses::IPv4(a)) => {
-            Some((a.source_address, a.source_port).into())
-        }
-        (v2::Command::Proxy, v2::Addresses::IPv6(a)) => {
-            Some((a.source_address, a.source_port).into())
-        }
+        (v2::Command::Proxy, v2::Addresses::IPv4(a)) => Some((
+            (a.source_address, a.source_port).into(),
+            (a.destination_address, a.destination_port).into(),
+        )),
+        (v2::Command::Proxy, v2::Addresses::IPv6(a)) => Some((
+            (a.source_address, a.source_port).into(),
+            (a.destination_address, a.destination_port).into(),
+        )),
         _ => None,
     }
 }
@@ -159,22 +214,42 @@ mod tests {
     #[test]
     fn headers_are_those_of_the_specification() {
         let (client, local) = (addr("192.0.2.1:51234"), addr("198.51.100.2:8443"));
+        let both = Some((client, local));
         assert_eq!(
-            encode(1, client, local),
+            encode(1, Network::Tcp, both),
             b"PROXY TCP4 192.0.2.1 198.51.100.2 51234 8443\r\n"
         );
         let v2 =
             b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\xc8\x22\x20\xfb";
-        assert_eq!(encode(2, client, local), v2);
-        let mixed = String::from_utf8(encode(1, client, addr("[2001:db8::1]:1"))).unwrap();
-        assert!(
-            mixed.starts_with("PROXY TCP6 ::ffff:192.0.2.1 2001:db8::1 "),
-            "{mixed}"
+        assert_eq!(encode(2, Network::Tcp, both), v2);
+        let v2 =
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x12\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\xc8\x22\x20\xfb";
+        assert_eq!(encode(2, Network::Udp, both), v2);
+        for (local, written) in [
+            ("[2001:db8::1]:1", "TCP6 ::ffff:192.0.2.1 2001:db8::1 "),
+            ("[::]:1", "TCP4 192.0.2.1 0.0.0.0 "),
+            ("[::ffff:192.0.2.9]:1", "TCP4 192.0.2.1 192.0.2.9 "),
+        ] {
+            let header = encode(1, Network::Tcp, Some((client, addr(local))));
+            let header = String::from_utf8(header).unwrap();
+            assert_eq!(header, format!("PROXY {written}51234 1\r\n"));
+        }
+    }
+
+    #[test]
+    fn what_a_header_can_not_say_is_unknown() {
+        let both = Some((addr("192.0.2.1:51234"), addr("198.51.100.2:8443")));
+        for (network, addresses) in [(Network::Udp, both), (Network::Unix, None)] {
+            assert_eq!(encode(1, network, addresses), b"PROXY UNKNOWN\r\n");
+        }
+        assert_eq!(
+            encode(2, Network::Unix, None),
+            b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
         );
     }
 
-    /// Sends `sent` byte by byte and returns the client that was noted, and what was left.
-    async fn received(sent: &[u8]) -> Result<(Option<SocketAddr>, Vec<u8>)> {
+    /// Sends `sent` byte by byte and returns the addresses that were noted, and what was left.
+    async fn received(sent: &[u8]) -> Result<(Option<Addresses>, Vec<u8>)> {
         let (mut near, far) = tokio::io::duplex(1);
         let sent = sent.to_vec();
         let writer = tokio::spawn(async move {
@@ -186,18 +261,18 @@ mod tests {
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).await?;
         writer.await.unwrap();
-        Ok((meta.client, rest))
+        Ok((meta.client.zip(meta.original), rest))
     }
 
     #[tokio::test]
     async fn headers_are_taken_off_in_any_pieces() {
-        let (client, local) = (addr("192.0.2.1:51234"), addr("198.51.100.2:8443"));
-        for version in [1, 2] {
-            let mut sent = encode(version, client, local);
+        let known = Some((addr("192.0.2.1:51234"), addr("198.51.100.2:8443")));
+        for (version, addresses) in [(1, known), (2, known), (1, None), (2, None)] {
+            let mut sent = encode(version, Network::Tcp, addresses);
             sent.extend_from_slice(b"hello");
             assert_eq!(
                 received(&sent).await.unwrap(),
-                (Some(client), b"hello".to_vec())
+                (addresses, b"hello".to_vec())
             );
         }
         for other in [

@@ -250,6 +250,27 @@ fn known_keys(registry: &Registry) -> Vec<&'static str> {
     own.into_iter().chain(components).flat_map(keys).collect()
 }
 
+/// Beginnings of keys that the original knows and nothing here obeys yet: those of sniffing, of what
+/// can only be done to sniffed requests, and of statistics.
+const LATER: &[&str] = &[
+    "sniffing",
+    "mitm.",
+    "cache.",
+    "http.keepalive",
+    "observePeriod",
+    "observer.",
+    "limiter.refreshInterval",
+    "limiter.cleanupInterval",
+];
+
+/// True for a key of the original that this version can't obey.
+fn comes_later(key: &str) -> bool {
+    LATER.iter().any(|begin| {
+        key.get(..begin.len())
+            .is_some_and(|given| given.eq_ignore_ascii_case(begin))
+    })
+}
+
 struct UnreadKeys {
     known: Vec<&'static str>,
     found: Vec<Problem>,
@@ -259,15 +280,18 @@ impl gost_config::Visitor for UnreadKeys {
     fn metadata(&mut self, values: &Values) {
         for entry in values.iter().filter(|entry| !entry.mark.is_read()) {
             entry.mark.read();
-            let hint = nearest(&entry.key, self.known.iter().copied());
-            let hint = hint
-                .map(|near| format!("; did you mean {near:?}?"))
-                .unwrap_or_default();
+            let message = if comes_later(&entry.key) {
+                "this version can't do this yet: ignored".to_owned()
+            } else {
+                let hint = nearest(&entry.key, self.known.iter().copied())
+                    .map(|near| format!("; did you mean {near:?}?"));
+                format!("unknown key{}", hint.unwrap_or_default())
+            };
             self.found.push(Problem::new(
                 gost_config::Severity::Warning,
                 entry.mark.to_string(),
                 entry.key.clone(),
-                format!("unknown key{hint}"),
+                message,
             ));
         }
     }

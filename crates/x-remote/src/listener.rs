@@ -11,24 +11,30 @@ const BIND: Duration = Duration::from_secs(15);
 options! {
     /// Options of the rudp listener.
     pub struct RudpOptions {
-        /// How long a client may be idle.
+        /// How long a client is kept without a datagram in either direction; 0 for the default.
         ttl: Duration = Duration::from_mins(1), "ttl";
-        /// Accepted for compatibility: datagrams of any size are taken.
-        read_buffer_size: usize = 65_535, "readBufferSize";
-        /// How many datagrams of a client may wait.
+        /// Without effect: datagrams of every length are received whole.
+        read_buffer_size: usize = 0, "readBufferSize";
+        /// How many datagrams of one client may wait; 0 for the default.
         queue: usize = 1024, "readQueueSize";
-        /// How many new clients may wait.
+        /// How many new clients may wait to be accepted; 0 for the default.
         backlog: usize = 128, "backlog";
     }
 }
 
 impl RudpOptions {
     pub(crate) fn how(&self) -> BindOptions {
+        let default = Self::default();
+        let or = |n: usize, other: usize| if n == 0 { other } else { n };
         BindOptions {
             mux: false,
-            backlog: self.backlog,
-            queue: self.queue,
-            ttl: self.ttl,
+            backlog: or(self.backlog, default.backlog),
+            queue: or(self.queue, default.queue),
+            ttl: if self.ttl.is_zero() {
+                default.ttl
+            } else {
+                self.ttl
+            },
         }
     }
 }
@@ -166,6 +172,29 @@ mod tests {
         fn addr(&self) -> Addr {
             Addr::wildcard(40000)
         }
+    }
+
+    #[test]
+    fn zeros_mean_the_defaults() {
+        use gost_core::{options::Options as _, values::Values};
+
+        let how = |values: Values| {
+            let mut errors = Vec::new();
+            let how = RudpOptions::read(&values, &mut errors).how();
+            assert_eq!(errors, []);
+            (how.ttl.as_secs(), how.queue, how.backlog)
+        };
+        let zeros = Values::new()
+            .with("ttl", "0")
+            .with("readQueueSize", "0")
+            .with("backlog", "0");
+        assert_eq!(how(zeros), (60, 1024, 128));
+        let given = Values::new()
+            .with("ttl", "7")
+            .with("readQueueSize", "8")
+            .with("backlog", "9")
+            .with("readBufferSize", "1");
+        assert_eq!(how(given), (7, 8, 9));
     }
 
     #[tokio::test]

@@ -22,10 +22,7 @@ use gost_core::{
     routing::Names,
 };
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpSocket, TcpStream, UnixStream},
-};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use self::interface::Source;
 pub(crate) use self::netns::in_netns;
@@ -43,7 +40,8 @@ pub struct SocketOptions {
     pub mark: u32,
     /// The network namespace to dial in: a name, or the path of a namespace file.
     pub netns: Option<Arc<str>>,
-    /// Send a PROXY header of this version after connecting, unless 0.
+    /// Send a PROXY header of this version after connecting, unless 0; over UDP it is a datagram of
+    /// its own.
     pub proxy_protocol: u8,
 }
 
@@ -62,22 +60,27 @@ impl Sockets {
 
     async fn tcp(&self, to: &Target, ask: &Ask) -> Result<Conn> {
         let addresses = addresses(to, ask).await?;
-        let mut socket = match addresses[..] {
+        let socket = match addresses[..] {
             [one] => self.tcp_to(one).await,
             _ => race::race(&addresses, |addr| self.tcp_to(addr)).await,
         }?;
         socket.set_nodelay(true)?;
+        let meta = Meta::new(socket.local_addr()?.into(), socket.peer_addr()?.into());
+        self.introduce(Conn::stream(socket, meta), to, ask).await
+    }
+
+    /// Says in a PROXY header who the client is, where that is wanted and known.
+    async fn introduce(&self, mut conn: Conn, to: &Target, ask: &Ask) -> Result<Conn> {
         if self.options.proxy_protocol > 0
-            && let (Some(client), Some(local)) = (ask.client, ask.local)
+            && let Some(addresses) = ask.client.zip(ask.local)
         {
-            let header = proxy_protocol::encode(self.options.proxy_protocol, client, local);
-            socket
-                .write_all(&header)
+            let version = self.options.proxy_protocol;
+            let header = proxy_protocol::encode(version, to.network, Some(addresses));
+            proxy_protocol::send(&mut conn, &header)
                 .await
                 .map_err(|e| dial_error(e, to))?;
         }
-        let meta = Meta::new(socket.local_addr()?.into(), socket.peer_addr()?.into());
-        Ok(Conn::stream(socket, meta))
+        Ok(conn)
     }
 
     /// Connects to one address, from whichever source of the options works first.
@@ -111,9 +114,9 @@ impl Sockets {
         }
         let addresses = addresses(to, ask).await?;
         let mut failed = Error::new(Why::Unresolved, format!("dial {to}: no address"));
-        for to in addresses {
-            match self.udp_to(to) {
-                Ok(conn) => return Ok(conn.into_conn()),
+        for addr in addresses {
+            match self.udp_to(addr) {
+                Ok(conn) => return self.introduce(conn.into_conn(), to, ask).await,
                 Err(error) => failed = error,
             }
         }
