@@ -1,25 +1,20 @@
 //! What a component is built from beside its options.
 
-use std::{
-    any::{Any, TypeId},
-    collections::HashMap,
-    fmt,
-    marker::PhantomData,
-    sync::{Arc, PoisonError, RwLock},
-};
-
-use arc_swap::{ArcSwapOption, Guard};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    addr::{Addr, Network},
-    error::{Error, Result, Why},
+    error::Result,
     listener::BoxFuture,
     meter::Meter,
     outbound::Outbound,
-    policy::{Admission, Answer, Asker, Authenticator, Bypass, BypassQuery, Credentials},
+    policy::Credentials,
     registry::{Kind, Registry},
-    routing::{Chain, Choice, Hop, Node, Request, Route},
     values::Values,
+};
+
+pub use crate::{
+    held::HeldSockets,
+    named::{Named, Ref},
 };
 
 /// What a component is built from beside its options.
@@ -36,6 +31,8 @@ pub struct Build {
     pub auth: Option<Credentials>,
     /// The TLS settings of the component.
     pub tls: Option<Arc<TlsSettings>>,
+    /// The TLS settings of the program: the certificate of servers that have none of their own.
+    pub default_tls: Option<Arc<TlsSettings>>,
     /// How sockets are to be opened.
     pub door: Door,
     /// The components that it can be made of.
@@ -53,6 +50,7 @@ impl Build {
             values: Values::new(),
             auth: None,
             tls: None,
+            default_tls: None,
             door: Door::default(),
             registry,
             named: Arc::default(),
@@ -91,6 +89,9 @@ pub struct Door {
     pub proxy_protocol: bool,
     /// The way out of a listener that binds at a node; `None` listens here.
     pub outbound: Option<Arc<dyn Outbound>>,
+    /// The sockets that other listeners of the program have open, of which this one may take over
+    /// the one at its address.
+    pub held: HeldSockets,
 }
 
 impl fmt::Debug for Door {
@@ -126,189 +127,11 @@ pub struct TlsSettings {
     pub reject_unknown_sni: bool,
     /// The names that are served.
     pub server_names: Vec<String>,
-}
-
-type Slot<T> = Arc<ArcSwapOption<T>>;
-
-/// The named objects of a program, each in a slot that outlives it.
-#[derive(Default)]
-pub struct Named {
-    slots: RwLock<HashMap<(TypeId, String), AnySlot>>,
-}
-
-type AnySlot = Arc<dyn Any + Send + Sync>;
-
-impl Named {
-    /// Puts an object into the slot of its name, which is made if there is none.
-    pub fn put<K: Kind + ?Sized>(&self, name: &str, made: K::Made) -> Ref<K>
-    where
-        K::Made: Clone + Sync,
-    {
-        let slot: Slot<K::Made> = Arc::new(ArcSwapOption::from_pointee(made));
-        let key = (TypeId::of::<K>(), name.to_owned());
-        self.slots
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, Arc::new(slot.clone()));
-        Ref {
-            name: name.into(),
-            slot,
-            kind: PhantomData,
-        }
-    }
-
-    /// The slot of a name. An unknown name is an error: never an open door.
-    pub fn get<K: Kind + ?Sized>(&self, name: &str) -> Result<Ref<K>>
-    where
-        K::Made: Clone + Sync,
-    {
-        let key = (TypeId::of::<K>(), name.to_owned());
-        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-        let slot = slots
-            .get(&key)
-            .and_then(|slot| slot.downcast_ref::<Slot<K::Made>>());
-        slot.map(|slot| Ref {
-            name: name.into(),
-            slot: slot.clone(),
-            kind: PhantomData,
-        })
-        .ok_or_else(|| {
-            Error::new(
-                Why::BadInput,
-                format!("there is no {} named {name:?}", K::NAME),
-            )
-        })
-    }
-}
-
-impl fmt::Debug for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Named")
-    }
-}
-
-/// A reference to a named object: whoever holds it sees the object that the name means now.
-///
-/// A slot that was emptied is *shut*: its users deny and have no route; they never open, and
-/// never go direct.
-pub struct Ref<K: Kind + ?Sized>
-where
-    K::Made: Clone + Sync,
-{
-    name: Arc<str>,
-    slot: Slot<K::Made>,
-    kind: PhantomData<fn() -> Box<K>>,
-}
-
-impl<K: Kind + ?Sized> Ref<K>
-where
-    K::Made: Clone + Sync,
-{
-    /// The name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The object; `None` when the slot was emptied.
-    pub fn load(&self) -> Guard<Option<Arc<K::Made>>> {
-        self.slot.load()
-    }
-
-    /// The object; an error that names it when the slot was emptied.
-    pub fn get(&self) -> Result<K::Made> {
-        self.slot
-            .load()
-            .as_ref()
-            .map(|made| K::Made::clone(made))
-            .ok_or_else(|| {
-                Error::new(
-                    Why::NoRoute,
-                    format!("the {} named {:?} was removed", K::NAME, self.name),
-                )
-            })
-    }
-
-    /// Puts another object into the slot, or empties it.
-    pub fn set(&self, made: Option<K::Made>) {
-        self.slot.store(made.map(Arc::new));
-    }
-}
-
-impl<K: Kind + ?Sized> Clone for Ref<K>
-where
-    K::Made: Clone + Sync,
-{
-    fn clone(&self) -> Self {
-        Self {
-            name: self.name.clone(),
-            slot: self.slot.clone(),
-            kind: PhantomData,
-        }
-    }
-}
-
-/// A removed authenticator lets nobody in.
-impl Authenticator for Ref<dyn Authenticator> {
-    fn authenticate<'a>(
-        &'a self,
-        given: &'a Credentials,
-        asker: &'a Asker,
-    ) -> Answer<'a, Option<String>> {
-        let Ok(now) = self.get() else {
-            return Answer::Now(None);
-        };
-        Answer::later(async move { now.authenticate(given, asker).await })
-    }
-}
-
-/// A removed admission admits nobody.
-impl Admission for Ref<dyn Admission> {
-    fn admit<'a>(&'a self, network: Network, from: &'a Addr, asker: &'a Asker) -> Answer<'a, bool> {
-        let Ok(now) = self.get() else {
-            return Answer::Now(false);
-        };
-        Answer::later(async move { now.admit(network, from, asker).await })
-    }
-}
-
-/// A removed bypass keeps everything out.
-impl Bypass for Ref<dyn Bypass> {
-    fn is_whitelist(&self) -> bool {
-        self.get().is_ok_and(|now| now.is_whitelist())
-    }
-
-    fn contains<'a>(&'a self, query: &'a BypassQuery, asker: &'a Asker) -> Answer<'a, bool> {
-        let Ok(now) = self.get() else {
-            return Answer::Now(true);
-        };
-        Answer::later(async move { now.contains(query, asker).await })
-    }
-}
-
-/// A removed hop has no node.
-impl Hop for Ref<dyn Hop> {
-    fn select<'a>(
-        &'a self,
-        request: &'a Request,
-        tried: &'a [Arc<Node>],
-    ) -> Answer<'a, Result<Choice>> {
-        match self.get() {
-            Ok(now) => Answer::later(async move { now.select(request, tried).await }),
-            Err(error) => Answer::Now(Err(error)),
-        }
-    }
-}
-
-/// A removed chain leads nowhere.
-impl Chain for Ref<dyn Chain> {
-    fn route<'a>(
-        &'a self,
-        request: &'a Request,
-        tried: &'a [Arc<Node>],
-    ) -> Answer<'a, Result<Route>> {
-        match self.get() {
-            Ok(now) => Answer::later(async move { now.route(request, tried).await }),
-            Err(error) => Answer::Now(Err(error)),
-        }
-    }
+    /// Life of a generated certificate; zero for the default. This and the two below count in the
+    /// settings of the program only.
+    pub validity: Duration,
+    /// The name in a generated certificate; empty for the default.
+    pub common_name: String,
+    /// The organization in a generated certificate; empty for the default.
+    pub organization: String,
 }

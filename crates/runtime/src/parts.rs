@@ -47,5 +47,8 @@ pub(crate) fn tls(tls: Option<&Tls>) -> Option<Arc<TlsSettings>> {
         alpn: options.map(|o| o.alpn.clone()),
         reject_unknown_sni: tls.reject_unknown_sni,
         server_names: tls.server_names.clone(),
+        validity: tls.validity.positive().unwrap_or_default(),
+        common_name: tls.common_name.clone(),
+        organization: tls.organization.clone(),
     }))
 }

@@ -1,33 +1,80 @@
 //! Opening UDP sockets.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::Arc,
+};
 
+use async_trait::async_trait;
 use gost_core::{
     addr::Addr,
     build::Door,
     error::{Error, Phase, Result, Why},
-    listener::Listener,
+    listener::{Incoming, Listener},
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{FlowOptions, Flows, UdpConn};
-use crate::sockets::in_netns;
+use super::{FlowOptions, Flows, UdpConn, port::Port};
+use crate::{listen::listen_addr, sockets::in_netns};
 
 /// What the system should keep of a burst until we read it, as far as it allows so much.
 const LISTENER_BUFFER: usize = 4 << 20;
 const CONN_BUFFER: usize = 1 << 20;
 
 /// Listens at an address such as `:53`, `[::1]:53`, `0.0.0.0:53` or `localhost:53`, through a door:
-/// in its network namespace, with its meter beside that of the options.
+/// in its network namespace, with its meter beside that of the options. Takes over the socket if
+/// another listener of the program has it open.
 ///
 /// An address that begins with `:` or `[` may be IPv6, and takes both families where it is a
 /// wildcard; any other, a host name too, is IPv4.
 pub async fn listen(at: &str, mut options: FlowOptions, door: &Door) -> Result<Box<dyn Listener>> {
     options.meter = options.meter.and(door.meter.clone());
-    let socket = bind(at, door).await?;
-    let local = socket.local_addr()?.into();
-    let flows = Flows::new(Box::new(UdpConn::new(socket)?), local, options)?;
-    Ok(Box::new(flows))
+    let addr = listen_addr(at).await?;
+    let place = format!("{addr} {}", door.netns.as_deref().unwrap_or_default());
+    let taken = (addr.port() != 0).then(|| door.held.get::<Port>(&place));
+    let port = if let Some(port) = taken.flatten() {
+        port
+    } else {
+        let port = UdpConn::new(bind(at, door).await?)?.into_port();
+        if addr.port() != 0 {
+            door.held.hold(&place, &port);
+        }
+        port
+    };
+    Ok(Box::new(UdpDoor {
+        local: port.socket().local_addr()?.into(),
+        port,
+        options,
+        flows: None,
+    }))
+}
+
+/// A UDP socket that is listened on. It reads nothing before it is first asked to accept: until
+/// then the socket may still be another's.
+struct UdpDoor {
+    port: Arc<Port>,
+    local: Addr,
+    options: FlowOptions,
+    flows: Option<Flows>,
+}
+
+#[async_trait]
+impl Listener for UdpDoor {
+    async fn accept(&mut self) -> Result<Incoming> {
+        let flows = match self.flows.take() {
+            Some(flows) => flows,
+            None => Flows::new(
+                Box::new(UdpConn::of_port(self.port.clone())),
+                self.local.clone(),
+                self.options.clone(),
+            )?,
+        };
+        self.flows.insert(flows).accept().await
+    }
+
+    fn addr(&self) -> Addr {
+        self.local.clone()
+    }
 }
 
 /// Opens a socket at an address as [`listen`] takes it.

@@ -56,13 +56,22 @@ impl UdpConn {
     /// A conversation over a socket of tokio's.
     pub fn from_tokio(socket: UdpSocket) -> io::Result<Self> {
         let peer = socket.peer_addr().ok();
+        let port = Arc::new(Port::new(socket)?);
         Ok(Self {
-            port: Arc::new(Port::new(socket)?),
             peer,
+            ..Self::of_port(port)
+        })
+    }
+
+    /// A conversation over a port that is not connected.
+    pub(super) fn of_port(port: Arc<Port>) -> Self {
+        Self {
+            port,
+            peer: None,
             expect: 2,
             resolve: None,
             names: None,
-        })
+        }
     }
 
     /// Resolves the names that datagrams are addressed to. Datagrams wait for it, some seconds and

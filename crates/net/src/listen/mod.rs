@@ -1,0 +1,74 @@
+//! Listeners of sockets of the system.
+
+mod tcp;
+mod unix;
+
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use gost_core::{
+    addr::Addr,
+    conn::Conn,
+    error::{Error, Phase, Result, Why},
+    listener::{Accepted, Incoming},
+    options,
+};
+
+pub use self::{
+    tcp::{TcpDoor, tcp},
+    unix::{UnixDoor, unix},
+};
+use crate::proxy_protocol;
+
+options! {
+    /// Keys that every TCP listener has.
+    pub struct TcpOptions {
+        /// Set TCP keep-alive with the three keys below.
+        keepalive: bool = false, "keepalive";
+        /// How long a connection is idle before the first probe.
+        keepalive_idle: Duration = Duration::from_secs(15), "keepalive.idle";
+        /// Time between probes.
+        keepalive_interval: Duration = Duration::from_secs(15), "keepalive.interval";
+        /// Probes without an answer that end the connection.
+        keepalive_count: u32 = 9, "keepalive.count";
+        /// Multipath TCP.
+        mptcp: bool = false, "mptcp";
+        /// Several sockets may listen on the address.
+        reuseport: bool = false, "reuseport";
+    }
+}
+
+/// The socket address to listen on for an address in a configuration.
+///
+/// A text that begins with `:` or `[` listens on both families, any other on IPv4 alone: names
+/// are resolved to their IPv4 address. Source: `transports.md` 0.3.
+pub async fn listen_addr(text: &str) -> Result<SocketAddr> {
+    let bad = |why: &str| {
+        Error::new(Why::BadInput, format!("listen on {text:?}: {why}")).phase(Phase::Bind)
+    };
+    let addr = Addr::parse(text).ok_or_else(|| bad("not an address"))?;
+    match addr {
+        Addr::Ip(ip) => Ok(ip),
+        Addr::Any => Ok((Ipv6Addr::UNSPECIFIED, 0).into()),
+        Addr::Name(name, port) if name.is_empty() => Ok((Ipv6Addr::UNSPECIFIED, port).into()),
+        Addr::Name(name, port) => tokio::net::lookup_host((&*name, port))
+            .await
+            .map_err(|e| bad(&e.to_string()))?
+            .find(SocketAddr::is_ipv4)
+            .ok_or_else(|| bad("the name has no IPv4 address")),
+        Addr::Path(_) => Err(bad("not an address of a host")),
+    }
+}
+
+fn incoming(peer: Addr, conn: Conn, proxy_protocol: bool) -> Incoming {
+    if proxy_protocol {
+        let finish = async { proxy_protocol::accept(conn).await.map(Accepted::One) };
+        return Incoming::later(peer, finish);
+    }
+    Incoming::ready(peer, conn)
+}
+
+#[cfg(test)]
+mod tests;
