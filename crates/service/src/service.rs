@@ -7,12 +7,16 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
 use gost_core::{
     addr::Addr,
     error::{Error, Why},
     listener::{Incoming, Listener},
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 use crate::{connection, live::Live, serving::Serving};
 
@@ -27,29 +31,46 @@ pub(crate) struct Shared {
 pub struct Service {
     shared: Arc<Shared>,
     addr: Addr,
-    stop: watch::Sender<bool>,
+    orders: mpsc::UnboundedSender<Order>,
     closed: watch::Receiver<bool>,
-    acceptor: JoinHandle<Box<dyn Listener>>,
+    acceptor: JoinHandle<()>,
+}
+
+/// What an acceptor is told to do.
+enum Order {
+    /// Take connections from this listener instead.
+    Listen(Box<dyn Listener>),
+    /// Close the listener.
+    Stop,
 }
 
 impl Service {
     /// Takes connections from `listener`.
-    pub fn start(name: &str, listener: Box<dyn Listener>, serving: Serving) -> Self {
+    pub fn start(
+        name: &str,
+        listener: Box<dyn Listener>,
+        serving: impl Into<Arc<Serving>>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             name: name.into(),
-            serving: ArcSwap::from_pointee(serving),
+            serving: ArcSwap::new(serving.into()),
             live: Live::default(),
         });
         let addr = listener.addr();
-        let (stop, stopped) = watch::channel(false);
+        let (orders, orders_in) = mpsc::unbounded_channel();
         let (close, closed) = watch::channel(false);
-        let acceptor = tokio::spawn(accept(shared.clone(), listener, stopped, close));
+        let acceptor = Acceptor {
+            shared: shared.clone(),
+            listener,
+            orders: orders_in,
+            close,
+        };
         Self {
             shared,
             addr,
-            stop,
+            orders,
             closed,
-            acceptor,
+            acceptor: tokio::spawn(acceptor.run()),
         }
     }
 
@@ -69,8 +90,16 @@ impl Service {
     }
 
     /// Serves new connections differently; those that are open keep what they have.
-    pub fn serve_with(&self, serving: Serving) {
-        self.shared.serving.store(Arc::new(serving));
+    pub fn serve_with(&self, serving: impl Into<Arc<Serving>>) {
+        self.shared.serving.store(serving.into());
+    }
+
+    /// Takes connections from another listener; those that are open go on, and those that wait
+    /// to be accepted from the old one are accepted.
+    pub fn listen_with(&mut self, listener: Box<dyn Listener>) {
+        self.addr = listener.addr();
+        // The acceptor is gone only if it has panicked.
+        let _ = self.orders.send(Order::Listen(listener));
     }
 
     /// Waits until the listener has closed for good and no connection is left: never, for most.
@@ -83,11 +112,9 @@ impl Service {
 
     /// Stops accepting, lets connections end by themselves until the deadline, then ends them.
     pub async fn stop(mut self, drain: Duration) {
-        let _ = self.stop.send(true);
-        // The listener is closed as soon as its task has ended.
-        if let Ok(listener) = (&mut self.acceptor).await {
-            drop(listener);
-        }
+        let _ = self.orders.send(Order::Stop);
+        // The listener is closed when its task has ended.
+        let _ = (&mut self.acceptor).await;
         if tokio::time::timeout(drain, self.shared.live.drained())
             .await
             .is_err()
@@ -110,38 +137,78 @@ impl fmt::Debug for Service {
     }
 }
 
-/// Takes connections until told to stop, and gives the listener back.
-async fn accept(
+/// The most connections that are still accepted from a listener that is about to close.
+const LAST: usize = 4096;
+
+/// Takes connections until told to stop.
+struct Acceptor {
     shared: Arc<Shared>,
-    mut listener: Box<dyn Listener>,
-    mut stopped: watch::Receiver<bool>,
+    listener: Box<dyn Listener>,
+    orders: mpsc::UnboundedReceiver<Order>,
     close: watch::Sender<bool>,
-) -> Box<dyn Listener> {
-    let mut backoff = Backoff::default();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            accepted = listener.accept() => accepted,
-            _ = stopped.wait_for(|stop| *stop) => return listener,
-        };
-        match accepted {
-            Ok(incoming) => {
-                backoff.reset();
-                spawn(&shared, incoming);
-            }
-            Err(error) => {
-                let Some(wait) = backoff.after(&error) else {
-                    tracing::info!(service = %shared.name, "stopped accepting: {error}");
-                    let _ = close.send(true);
-                    let _ = stopped.wait_for(|stop| *stop).await;
-                    return listener;
-                };
-                tracing::warn!(service = %shared.name, "accept: {error}; trying again in {wait:?}");
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    _ = stopped.wait_for(|stop| *stop) => return listener,
+}
+
+impl Acceptor {
+    async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                order = self.orders.recv() => {
+                    if self.obey(order) {
+                        backoff.reset();
+                        continue;
+                    }
+                    return;
+                }
+                accepted = self.listener.accept() => accepted,
+            };
+            let wait = match accepted {
+                Ok(incoming) => {
+                    backoff.reset();
+                    spawn(&self.shared, incoming);
+                    continue;
+                }
+                Err(error) => {
+                    let service = &self.shared.name;
+                    if let Some(wait) = backoff.after(&error) {
+                        tracing::warn!(%service, "accept: {error}; trying again in {wait:?}");
+                        wait
+                    } else {
+                        tracing::info!(%service, "stopped accepting: {error}");
+                        let _ = self.close.send(true);
+                        Duration::MAX
+                    }
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                order = self.orders.recv() => {
+                    if !self.obey(order) {
+                        return;
+                    }
+                    backoff.reset();
                 }
             }
+        }
+    }
+
+    /// False when it was the last order.
+    fn obey(&mut self, order: Option<Order>) -> bool {
+        self.accept_those_who_wait();
+        let Some(Order::Listen(listener)) = order else {
+            return false;
+        };
+        self.listener = listener;
+        true
+    }
+
+    /// A connection that the system has taken for us would be reset when its listener is closed.
+    fn accept_those_who_wait(&mut self) {
+        for _ in 0..LAST {
+            let accepted = tokio::task::unconstrained(self.listener.accept()).now_or_never();
+            let Some(Ok(incoming)) = accepted else { return };
+            spawn(&self.shared, incoming);
         }
     }
 }
