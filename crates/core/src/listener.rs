@@ -20,6 +20,14 @@ pub trait Listener: Send + 'static {
 
     /// The address that is listened on.
     fn addr(&self) -> Addr;
+
+    /// Another listener of the same source for another thread: each connection goes to one of
+    /// them. Called in the runtime that will use it.
+    ///
+    /// `None`, the default, when there can be only one.
+    fn share(&self) -> Option<Box<dyn Listener>> {
+        None
+    }
 }
 
 /// Somebody who connected, but has not yet been let in: header, TLS, upgrade and the like are

@@ -65,6 +65,13 @@ impl Listener for MuxListener {
     fn addr(&self) -> Addr {
         self.below.addr()
     }
+
+    fn share(&self) -> Option<Box<dyn Listener>> {
+        Some(Box::new(Self {
+            below: self.below.share()?,
+            settings: self.settings.clone(),
+        }))
+    }
 }
 
 impl fmt::Debug for MuxListener {

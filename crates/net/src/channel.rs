@@ -56,6 +56,13 @@ impl Listener for ChannelListener {
     fn addr(&self) -> Addr {
         self.below.addr()
     }
+
+    fn share(&self) -> Option<Box<dyn Listener>> {
+        Some(Box::new(Self {
+            below: self.below.share()?,
+            upgrades: self.upgrades.clone(),
+        }))
+    }
 }
 
 impl fmt::Debug for ChannelListener {

@@ -22,17 +22,20 @@ use gost_core::{
 use gost_net::copy::{Copy, CopyOptions, Outcome, copy};
 
 use crate::{
+    acceptor::accept_streams,
     log,
-    service::{Shared, accept_streams},
+    service::Shared,
     serving::Serving,
     session::{Guard, ServiceSession},
+    workers::Charge,
 };
 
-/// Serves one connection; `key` is its place among the live ones.
-pub(crate) async fn serve(shared: Arc<Shared>, incoming: Incoming, key: usize) {
+/// Serves one connection; `key` is its place among the live ones, `charge` its part of a worker.
+pub(crate) async fn serve(shared: Arc<Shared>, incoming: Incoming, key: usize, charge: Charge) {
     let _place = Place {
         shared: &shared,
         key,
+        _charge: charge,
     };
     // The box is freed before the long wait: parser, buffers and futures of the handshake must
     // not stay for as long as the connection does.
@@ -52,6 +55,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, incoming: Incoming, key: usize) {
 struct Place<'a> {
     shared: &'a Shared,
     key: usize,
+    _charge: Charge,
 }
 
 impl Drop for Place<'_> {
@@ -296,7 +300,9 @@ mod tests {
 
     #[test]
     fn what_stays_of_a_connection_is_small() {
-        fn size_of_future<F: Future>(_: impl FnOnce(Arc<Shared>, Incoming, usize) -> F) -> usize {
+        fn size_of_future<F: Future>(
+            _: impl FnOnce(Arc<Shared>, Incoming, usize, Charge) -> F,
+        ) -> usize {
             size_of::<F>()
         }
         let size = size_of_future(serve);

@@ -20,12 +20,15 @@
 //! # }
 //! ```
 
+mod acceptor;
 mod connection;
 mod live;
 mod log;
 mod service;
 mod serving;
 mod session;
+mod workers;
 
 pub use service::Service;
 pub use serving::{Policies, Serving, SessionOptions};
+pub use workers::Workers;

@@ -52,7 +52,10 @@ impl Guard {
 
     /// Ready when the deadline has passed and still counts.
     pub(crate) async fn expired(&self) {
-        tokio::time::sleep_until(self.deadline.into()).await;
+        // Where the request is clear at once, no timer is needed.
+        if !self.settled.load(Relaxed) {
+            tokio::time::sleep_until(self.deadline.into()).await;
+        }
         if self.settled.load(Relaxed) {
             std::future::pending::<()>().await;
         }

@@ -208,8 +208,13 @@ impl Copy {
     /// The end is only queued where it can't be written at once: whoever owns the session below
     /// sends it.
     fn close(&mut self, cx: &mut Context<'_>) {
-        for end in [&mut self.client, &mut self.upstream] {
-            if let Ok(stream) = end.stream() {
+        let ends = [
+            (&mut self.client, self.output.is_done()),
+            (&mut self.upstream, self.input.is_done()),
+        ];
+        for (end, over) in ends {
+            let told = over && end.half_close();
+            if !told && let Ok(stream) = end.stream() {
                 let _ = stream.poll_shutdown(cx);
             }
         }

@@ -14,8 +14,9 @@ use nix::{
 };
 use tokio::io::Interest;
 
-/// What a pipe should hold; nearly all of the gain of larger ones (see `docs/performance.md`).
-const CAPACITY: i32 = 256 * 1024;
+/// What a pipe should hold: the most that a user other than root may ask for. What that gains is
+/// in `docs/performance.md`.
+const CAPACITY: i32 = 1024 * 1024;
 
 /// Empty pipes kept by a thread.
 const KEPT: usize = 16;

@@ -3,6 +3,7 @@
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
+    os::fd::AsFd,
     sync::Arc,
     time::Duration,
 };
@@ -62,6 +63,7 @@ pub async fn tcp(text: &str, options: &TcpOptions, door: &Door) -> Result<TcpDoo
     Ok(TcpDoor {
         local: held.local.into(),
         held,
+        shared: None,
         meter: door.meter.clone(),
         proxy_protocol: door.proxy_protocol,
         keepalive: keepalive(options),
@@ -157,6 +159,8 @@ fn keepalive(options: &TcpOptions) -> Option<TcpKeepalive> {
 /// A listening TCP socket.
 pub struct TcpDoor {
     held: Arc<Held>,
+    /// The same socket, known to the runtime of another thread.
+    shared: Option<TcpListener>,
     local: Addr,
     meter: Meter,
     proxy_protocol: bool,
@@ -166,7 +170,8 @@ pub struct TcpDoor {
 #[async_trait::async_trait]
 impl Listener for TcpDoor {
     async fn accept(&mut self) -> Result<Incoming> {
-        let (socket, peer) = self.held.listener.accept().await?;
+        let listener = self.shared.as_ref().unwrap_or(&self.held.listener);
+        let (socket, peer) = listener.accept().await?;
         socket.set_nodelay(true)?;
         if let Some(keepalive) = &self.keepalive {
             SockRef::from(&socket).set_tcp_keepalive(keepalive)?;
@@ -188,6 +193,18 @@ impl Listener for TcpDoor {
 
     fn addr(&self) -> Addr {
         self.local.clone()
+    }
+
+    fn share(&self) -> Option<Box<dyn Listener>> {
+        let socket = self.held.listener.as_fd().try_clone_to_owned().ok()?;
+        Some(Box::new(Self {
+            held: self.held.clone(),
+            shared: Some(TcpListener::from_std(socket.into()).ok()?),
+            local: self.local.clone(),
+            meter: self.meter.clone(),
+            proxy_protocol: self.proxy_protocol,
+            keepalive: self.keepalive.clone(),
+        }))
     }
 }
 

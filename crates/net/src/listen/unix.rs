@@ -1,6 +1,12 @@
 //! Listening on Unix sockets.
 
-use std::{fmt, fs::Permissions, io, os::unix::fs::PermissionsExt, sync::Arc};
+use std::{
+    fmt,
+    fs::Permissions,
+    io,
+    os::{fd::AsFd, unix::fs::PermissionsExt},
+    sync::Arc,
+};
 
 use gost_core::{
     addr::Addr,
@@ -60,6 +66,7 @@ pub fn unix(path: &str, mode: Option<u32>, door: &Door) -> Result<Box<dyn Listen
     }
     Ok(Box::new(UnixDoor {
         held,
+        shared: None,
         local: Addr::path(path),
         meter: door.meter.clone(),
         proxy_protocol: door.proxy_protocol,
@@ -75,6 +82,8 @@ fn is_stale(path: &str) -> bool {
 /// A listening Unix socket.
 pub struct UnixDoor {
     held: Arc<Held>,
+    /// The same socket, known to the runtime of another thread.
+    shared: Option<UnixListener>,
     local: Addr,
     meter: Meter,
     proxy_protocol: bool,
@@ -83,7 +92,8 @@ pub struct UnixDoor {
 #[async_trait::async_trait]
 impl Listener for UnixDoor {
     async fn accept(&mut self) -> Result<Incoming> {
-        let (socket, _) = self.held.listener.accept().await?;
+        let listener = self.shared.as_ref().unwrap_or(&self.held.listener);
+        let (socket, _) = listener.accept().await?;
         let stream = Metered::wrap(Box::new(socket), self.meter.clone());
         let meta = Box::new(Meta::new(self.local.clone(), Addr::Any));
         let conn = Conn {
@@ -95,6 +105,17 @@ impl Listener for UnixDoor {
 
     fn addr(&self) -> Addr {
         self.local.clone()
+    }
+
+    fn share(&self) -> Option<Box<dyn Listener>> {
+        let socket = self.held.listener.as_fd().try_clone_to_owned().ok()?;
+        Some(Box::new(Self {
+            held: self.held.clone(),
+            shared: Some(UnixListener::from_std(socket.into()).ok()?),
+            local: self.local.clone(),
+            meter: self.meter.clone(),
+            proxy_protocol: self.proxy_protocol,
+        }))
     }
 }
 
