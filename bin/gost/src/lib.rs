@@ -14,6 +14,7 @@ mod daemon;
 mod log;
 mod print;
 mod signals;
+mod threads;
 mod workers;
 
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ pub fn components() -> Registry {
     gost_x_remote::register(&mut registry);
     #[cfg(feature = "mtcp")]
     gost_x_mtcp::register(&mut registry);
+    #[cfg(feature = "tls")]
+    gost_x_tls::register(&mut registry);
     #[cfg(feature = "direct")]
     gost_x_direct::register(&mut registry);
     #[cfg(feature = "relay")]
