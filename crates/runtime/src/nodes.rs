@@ -186,12 +186,14 @@ impl Builder<'_> {
 
     fn forward_node(&self, node: &config::ForwardNode) -> Result<Candidate, Problem> {
         let options: NodeOptions = read(&node.metadata);
-        let addr = node_addr(&node.name, &node.addr, &node.network, false).ok_or_else(|| {
+        // No host has a slash in its name.
+        let is_path = node.addr.contains('/');
+        let addr = node_addr(&node.name, &node.addr, &node.network, is_path).ok_or_else(|| {
             node.place
                 .error("addr", format!("{:?} is not an address", node.addr))
         })?;
         let mut made = Node::new(addr);
-        made.network = Network::parse(&node.network);
+        made.network = Network::parse(&node.network).or_else(|| is_path.then_some(Network::Unix));
         made.values = node.metadata.clone();
         let old_filter = config::NodeFilter {
             host: node.host.clone(),

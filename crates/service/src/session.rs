@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use gost_core::{
-    addr::{Addr, Target},
+    addr::{Addr, Network, Target},
     conn::Conn,
     error::{Error, Phase, Result, Side, Why},
     listener::{BoxFuture, Listener},
@@ -154,6 +154,7 @@ impl ServiceSession {
             let network = node.network.unwrap_or(hint.network);
             let addr = match &node.addr.addr {
                 Addr::Any => hint.host.clone().unwrap_or_default(),
+                name @ Addr::Name(..) if network == Network::Unix => Addr::path(name.host()),
                 addr => addr.clone(),
             };
             match self.connect(&Target { network, addr }).await {
