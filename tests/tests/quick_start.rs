@@ -82,6 +82,20 @@ async fn udp_port_forwarding() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn reverse_forwarding() -> anyhow::Result<()> {
+    let echo = tcp::Server::start(tcp::Behaviour::Echo).await?;
+    let (node, remote) = (ports::tcp(), ports::tcp());
+    let listen = format!("relay://alice:secret@127.0.0.1:{node}?bind=true");
+    let mut server = gost(&["-L", &listen], node).await?;
+    let back = format!("rtcp://:{remote}/{}", echo.address());
+    let out = format!("relay://alice:secret@127.0.0.1:{node}");
+    let _client = gost_logged(&["-L", &back, "-F", &out]).await?;
+    server.ready(remote).await?;
+    assert_eq!(exchange(remote, b"ping").await?, b"ping");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_chain_of_relay_and_http() -> anyhow::Result<()> {
     let web = web(b"hello").await?;
     let (first, second, entry) = (ports::tcp(), ports::tcp(), ports::tcp());
