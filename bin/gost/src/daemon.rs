@@ -4,9 +4,9 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use gost_config::{Config, Fetched, Flags, Loaded, Local, Names, Severity, Sources, load};
 use gost_core::registry::Registry;
-use gost_runtime::Runtime;
+use gost_runtime::{Runtime, Workers};
 
-use crate::{log, signals::Ends};
+use crate::{log, signals::Ends, threads};
 
 /// How long connections may go on after the program was told to end.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -49,10 +49,7 @@ pub(crate) fn run(flags: &Flags, names: &Names, components: Registry) -> ExitCod
         );
     }
     raise_descriptor_limit();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match threads::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return refuse([format!("start: {error}")]),
     };
@@ -83,7 +80,8 @@ async fn serve(loaded: Loaded, components: Registry) -> ExitCode {
 }
 
 async fn start(config: &Config, components: Registry) -> Result<Runtime, ExitCode> {
-    Runtime::start(config, Arc::new(components))
+    let others = threads::start_others().map_err(|e| refuse([format!("start a thread: {e}")]))?;
+    Runtime::start(config, Arc::new(components), &Workers::new(others))
         .await
         .map_err(|problems| refuse(problems.iter().filter(|p| p.severity > Severity::Warning)))
 }

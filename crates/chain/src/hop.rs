@@ -32,7 +32,7 @@ pub struct Candidate {
     /// Nodes of a higher priority are taken before others; see [`Matcher::priority`].
     pub priority: i32,
     /// Probes the node for as long as it is one of the hop's.
-    pub probe: Option<Probe>,
+    pub probe: Option<Arc<Probe>>,
 }
 
 impl Candidate {

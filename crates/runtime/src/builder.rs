@@ -1,22 +1,53 @@
 //! What building needs at every step.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use gost_config::{Config, Problem};
 use gost_core::{
-    build::{Build, Named},
+    build::{Build, HeldSockets, Named, TlsSettings},
     options::Options,
     policy::Authenticator,
-    registry::Registry,
+    registry::{Kind, Registry},
     routing::{Chain, Hop},
     values::{Mark, Value, Values},
 };
 
-/// Makes objects of configurations. Nothing that it makes does anything yet.
+use crate::{
+    hops::Content,
+    kept::{Keeper, Kept},
+    parts,
+};
+
+/// Makes objects of configurations, or finds those that were made before. Nothing that it makes
+/// does anything yet, and nothing that runs is touched.
 pub(crate) struct Builder<'a> {
     pub(crate) config: &'a Config,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) keeper: Keeper<'a>,
+    /// The names of this configuration.
     pub(crate) named: Arc<Named>,
+    /// The sockets that are open.
+    pub(crate) held: HeldSockets,
+    /// The hops that have names.
+    pub(crate) hops: HashMap<String, Arc<dyn Hop>>,
+    /// The chains, with what they are made of.
+    pub(crate) chains: HashMap<String, Content>,
+    /// The certificate of servers that have none of their own.
+    pub(crate) default_tls: Option<Arc<TlsSettings>>,
+    /// Puts the new objects in the places of the old.
+    fills: Vec<Box<dyn FnOnce() + Send>>,
+    before: Arc<Named>,
+}
+
+/// What a builder leaves behind.
+pub(crate) struct Built {
+    pub(crate) named: Arc<Named>,
+    pub(crate) kept: Kept,
+    /// Puts the new objects in the places of the old.
+    pub(crate) fills: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 /// Reads options whose mistakes the check has reported.
@@ -25,11 +56,43 @@ pub(crate) fn read<O: Options>(values: &Values) -> O {
 }
 
 impl<'a> Builder<'a> {
-    pub(crate) fn new(config: &'a Config, registry: Arc<Registry>) -> Self {
+    /// A builder for a configuration, that finds what was `kept` of another, with its names.
+    pub(crate) fn new(
+        config: &'a Config,
+        registry: Arc<Registry>,
+        kept: &'a Kept,
+        before: Arc<Named>,
+        held: HeldSockets,
+    ) -> Self {
+        let named = Named::default();
+        for auther in &config.authers {
+            named.keep::<dyn Authenticator>(&auther.name, &before);
+        }
+        for hop in &config.hops {
+            named.keep::<dyn Hop>(&hop.name, &before);
+        }
+        for chain in &config.chains {
+            named.keep::<dyn Chain>(&chain.name, &before);
+        }
         Self {
             config,
             registry,
-            named: Arc::default(),
+            keeper: Keeper::new(kept),
+            named: Arc::new(named),
+            held,
+            hops: HashMap::new(),
+            chains: HashMap::new(),
+            default_tls: parts::tls(config.tls.as_ref()),
+            fills: Vec::new(),
+            before,
+        }
+    }
+
+    pub(crate) fn finish(self) -> Built {
+        Built {
+            named: self.named,
+            kept: self.keeper.into_kept(),
+            fills: self.fills,
         }
     }
 
@@ -39,28 +102,51 @@ impl<'a> Builder<'a> {
         build.place = place;
         build.addr = addr.into();
         build.named = self.named.clone();
+        build.default_tls.clone_from(&self.default_tls);
         build
     }
 
     /// The objects that have names, those first that others refer to.
-    pub(crate) async fn named_objects(&self, problems: &mut Vec<Problem>) {
+    pub(crate) async fn named_objects(&mut self, problems: &mut Vec<Problem>) {
         for auther in &self.config.authers {
             match self.auther(auther).await {
-                Ok(made) => drop(self.named.put::<dyn Authenticator>(&auther.name, made)),
+                Ok(made) => self.fill::<dyn Authenticator>(&auther.name, made),
                 Err(problem) => problems.push(problem),
             }
         }
         for hop in &self.config.hops {
-            match self.inline_hop(hop).await {
-                Ok(made) => drop(self.named.put::<dyn Hop>(&hop.name, made)),
+            match self.hop(&format!("hop {}", hop.name), hop).await {
+                Ok(made) => {
+                    self.hops.insert(hop.name.clone(), made.clone());
+                    self.fill::<dyn Hop>(&hop.name, made);
+                }
                 Err(problem) => problems.push(problem),
             }
         }
         for chain in &self.config.chains {
             match self.chain(chain).await {
-                Ok(made) => drop(self.named.put::<dyn Chain>(&chain.name, made)),
+                Ok(made) => {
+                    self.fill::<dyn Chain>(&chain.name, made.chain.clone());
+                    self.chains.insert(chain.name.clone(), made);
+                }
                 Err(problem) => problems.push(problem),
             }
+        }
+    }
+
+    /// Puts an object into the slot of its name: at once when nothing that runs knows the name.
+    fn fill<K: Kind + ?Sized>(&mut self, name: &str, made: K::Made)
+    where
+        K::Made: Clone + Sync,
+    {
+        // The builder has the names of its configuration.
+        let Ok(slot) = self.named.get::<K>(name) else {
+            return;
+        };
+        if self.before.get::<K>(name).is_ok() {
+            self.fills.push(Box::new(move || slot.set(Some(made))));
+        } else {
+            slot.set(Some(made));
         }
     }
 
@@ -73,9 +159,14 @@ impl<'a> Builder<'a> {
             .iter()
             .map(|auth| (auth.username.clone(), auth.password.to_string()))
             .collect();
-        self.users(&users, &auther.name)
+        let make = async {
+            let made = self.users(&users, &auther.name).await;
+            made.map_err(|e| auther.place.error("", e.to_string()))
+        };
+        let place = format!("auther {}", auther.name);
+        self.keeper
+            .keep(&place, auther.clone(), &Values::new(), make)
             .await
-            .map_err(|e| auther.place.error("", e.to_string()))
     }
 
     /// An authenticator that knows these users.

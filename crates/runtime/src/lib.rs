@@ -1,41 +1,109 @@
 //! Configuration and registry to running services.
 //!
-//! Starting is one function: check everything, build everything aside, listeners last, and only
-//! then serve. Whatever is wrong is said at once, and nothing is started.
+//! Starting and reloading are one function: check everything, build everything aside, listeners
+//! last, and only then commit, which cannot fail. Whatever is wrong is said at once, and then
+//! nothing has changed. What is configured as it was before is the same object afterwards: a
+//! listener with those who wait in it, a node with its failures, a session with its streams.
 
 mod builder;
 mod check;
+mod choosing;
+mod commit;
+mod hops;
+mod kept;
 mod nodes;
 mod options;
 mod parts;
+mod routers;
 mod services;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use futures_util::future::{join_all, select_all};
+use futures_util::future::{join, join_all, select_all};
 use gost_config::{Config, Problem, Severity};
-use gost_core::registry::Registry;
+use gost_core::{
+    build::{HeldSockets, Named},
+    registry::Registry,
+};
 use gost_service::Service;
 
-use self::builder::Builder;
+pub use gost_service::Workers;
+use tokio::task::JoinSet;
 
+use self::{
+    builder::Builder,
+    commit::{Plan, PlannedService},
+    kept::Kept,
+};
+
+pub use commit::Changes;
 pub use options::{HopOptions, NodeOptions, ServiceOptions};
 
 /// Running services.
 pub struct Runtime {
+    registry: Arc<Registry>,
     services: Vec<Service>,
+    /// Services that were removed, while their last connections end.
+    retired: JoinSet<()>,
+    kept: Kept,
+    named: Arc<Named>,
+    held: HeldSockets,
+    workers: Workers,
 }
 
 impl Runtime {
-    /// Starts what a configuration says, with the components of a registry. Warnings are logged.
+    /// Starts what a configuration says, with the components of a registry, on workers. Warnings
+    /// are logged.
     ///
     /// # Errors
     /// Everything that is wrong; then nothing has been started.
-    pub async fn start(config: &Config, registry: Arc<Registry>) -> Result<Self, Vec<Problem>> {
-        let mut problems = check::check(config, &registry);
+    pub async fn start(
+        config: &Config,
+        registry: Arc<Registry>,
+        workers: &Workers,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut runtime = Self {
+            registry,
+            services: Vec::new(),
+            retired: JoinSet::new(),
+            kept: Kept::default(),
+            named: Arc::default(),
+            held: HeldSockets::default(),
+            workers: workers.clone(),
+        };
+        runtime.reload(config, Duration::ZERO).await?;
+        Ok(runtime)
+    }
+
+    /// Changes what runs to what a configuration says; it stays as it is where that is the same.
+    /// Connections of services that are gone may go on for as long as `drain` says; all others
+    /// are left alone. Warnings are logged.
+    ///
+    /// Dropping the future changes nothing, or everything.
+    ///
+    /// # Errors
+    /// Everything that is wrong; then nothing has changed.
+    pub async fn reload(
+        &mut self,
+        config: &Config,
+        drain: Duration,
+    ) -> Result<Changes, Vec<Problem>> {
+        let plan = self.plan(config).await?;
+        Ok(self.commit(plan, drain))
+    }
+
+    /// Builds everything that is new, and touches nothing that runs.
+    async fn plan(&self, config: &Config) -> Result<Plan, Vec<Problem>> {
+        let mut problems = check::check(config, &self.registry);
         give_up_on_errors(&mut problems)?;
 
-        let builder = Builder::new(config, registry.clone());
+        let mut builder = Builder::new(
+            config,
+            self.registry.clone(),
+            &self.kept,
+            self.named.clone(),
+            self.held.clone(),
+        );
         builder.named_objects(&mut problems).await;
         let mut prepared = Vec::with_capacity(config.services.len());
         for service in &config.services {
@@ -46,39 +114,24 @@ impl Runtime {
         }
         give_up_on_errors(&mut problems)?;
 
-        let mut ready = Vec::with_capacity(prepared.len());
-        for (config, serving) in prepared {
-            match builder.listener(config).await {
-                Ok(listener) => ready.push((config, listener, serving)),
+        let running: std::collections::HashSet<_> =
+            self.services.iter().map(Service::name).collect();
+        let mut services = Vec::with_capacity(prepared.len());
+        for (service, serving) in prepared {
+            let runs = running.contains(&*service.name);
+            match builder.listener(service, runs).await {
+                Ok(listener) => services.push(PlannedService::new(service, serving, listener)),
                 Err(problem) => problems.push(problem),
             }
         }
         give_up_on_errors(&mut problems)?;
 
-        for warning in check::unknown_keys(config, &registry) {
+        for warning in check::unknown_keys(config, &self.registry) {
             tracing::warn!("{warning}");
         }
-        let start = |(config, listener, serving): (&gost_config::Service, _, _)| {
-            let service = Service::start(&config.name, listener, serving);
-            let handler = config
-                .handler
-                .as_ref()
-                .map_or("auto", |h| check::or(&h.r#type, "auto"));
-            let listener = config
-                .listener
-                .as_ref()
-                .map_or("tcp", |l| check::or(&l.r#type, "tcp"));
-            tracing::info!(
-                service = config.name,
-                handler,
-                listener,
-                "listening on {}",
-                service.addr()
-            );
-            service
-        };
-        Ok(Self {
-            services: ready.into_iter().map(start).collect(),
+        Ok(Plan {
+            services,
+            built: builder.finish(),
         })
     }
 
@@ -101,8 +154,12 @@ impl Runtime {
     }
 
     /// Stops accepting, lets connections end by themselves until the deadline, then ends them.
-    pub async fn stop(self, drain: Duration) {
-        join_all(self.services.into_iter().map(|service| service.stop(drain))).await;
+    pub async fn stop(mut self, drain: Duration) {
+        let running = join_all(self.services.into_iter().map(|service| service.stop(drain)));
+        let retired = async { while self.retired.join_next().await.is_some() {} };
+        // Those that are still there are ended when their set is dropped.
+        let retired = tokio::time::timeout(drain, retired);
+        let _ = join(running, retired).await;
     }
 }
 
@@ -110,7 +167,7 @@ impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime")
             .field("services", &self.services)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,211 +1,145 @@
 //! Services, from configuration to a listener and what is done with its connections.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
-use gost_chain::{
-    group::{self, ChainGroup},
-    probe::{Probe, Subject},
-    router::{Router, local_interface},
-};
 use gost_config::{self as config, Problem};
 use gost_core::{
     handler::Handler,
     listener::Listener,
     outbound::Outbound,
     policy::{Answer, Asker, Authenticator, Credentials},
-    routing::{Chain, Names},
 };
-use gost_net::sockets::{SocketOptions, Sockets};
 use gost_service::{Serving, SessionOptions};
 
 use crate::{
     builder::{Builder, read},
     check::or,
-    nodes::{probe_options, selector},
+    kept::{Files, Same},
     options::ServiceOptions,
     parts,
+    routers::Way,
 };
 
 impl Builder<'_> {
     /// Everything of a service but its open sockets.
-    pub(crate) async fn service(&self, service: &config::Service) -> Result<Serving, Problem> {
+    pub(crate) async fn service(&self, service: &config::Service) -> Result<Arc<Serving>, Problem> {
         let options: ServiceOptions = read(&service.metadata);
-        let sockets = service_sockets(service, &options);
-        let out = self.router(service, &options, &sockets, Side::Handler)?;
-        let handler = self.handler(service, out.clone()).await?;
-        let mut serving = Serving::new(handler, out);
-        let metadata = service
-            .handler
-            .as_ref()
-            .map(|h| h.metadata.clone())
-            .unwrap_or_default();
-        serving = serving
-            .with_options(read::<SessionOptions>(&metadata))
-            .map_err(|e| service.place.error("handler.metadata", e))?;
-        serving.dial_timeout = options.dial_timeout;
-        serving.policies.auther = match &service.handler {
-            Some(handler) => self.authers(handler).await?,
+        let place = format!("service {}", service.name);
+        let config = handler_config(service);
+        let of_handler = format!("{place} / handler");
+        let way = Way::of_handler(service.handler.as_ref());
+        let out = self.router(&of_handler, service, &options, way).await?;
+        let handler = self
+            .handler(&of_handler, service, &config, out.clone())
+            .await?;
+        let forwarder = match &service.forwarder {
+            Some(forwarder) => {
+                let place = format!("{place} / forwarder");
+                Some(self.forwarder(&place, forwarder).await?)
+            }
             None => None,
         };
-        if let Some(forwarder) = &service.forwarder {
-            serving.forwarder = Some(self.forwarder(forwarder)?);
-        }
-        Ok(serving)
+        let wanted = (
+            (Same(handler.clone()), Same(out.clone())),
+            forwarder.as_ref().map(Same::from),
+            without_listener(service),
+            Files::of(config.auth.as_ref(), None),
+        );
+        let make = async {
+            let mut serving = Serving::new(handler, out)
+                .with_options(read::<SessionOptions>(&config.metadata))
+                .map_err(|e| service.place.error("handler.metadata", e))?;
+            serving.dial_timeout = options.dial_timeout;
+            serving.policies.auther = self.authers(&config).await?;
+            serving.forwarder = forwarder;
+            Ok(Arc::new(serving))
+        };
+        self.keeper
+            .keep(&place, wanted, &service.metadata, make)
+            .await
     }
 
     async fn handler(
         &self,
+        place: &str,
         service: &config::Service,
+        handler: &config::Handler,
         out: Arc<dyn Outbound>,
     ) -> Result<Arc<dyn Handler>, Problem> {
-        let empty = config::Handler {
-            place: service.place.clone(),
-            ..config::Handler::default()
-        };
-        let handler = service.handler.as_ref().unwrap_or(&empty);
-        let mut build = self.build(
-            format!("service {} / handler", service.name).into(),
-            &service.addr,
+        let wanted = (
+            (service.addr.clone(), Same(out.clone())),
+            (handler.r#type.clone(), handler.metadata.clone()),
+            (handler.auth.clone(), handler.tls.clone()),
+            self.default_tls.clone(),
+            self.files(handler.auth.as_ref(), handler.tls.as_ref()),
         );
-        build.values = handler.metadata.clone();
-        build.auth = parts::credentials(handler.auth.as_ref())?;
-        build.tls = parts::tls(handler.tls.as_ref());
-        build.door.outbound = Some(out);
-        let kind = or(&handler.r#type, "auto");
-        let made = self
-            .registry
-            .make::<dyn Handler>(kind, &handler.metadata, build)
-            .await;
-        made.map_err(|e| handler.place.error("", e.to_string()))
+        let make = async {
+            let mut build = self.build(place.into(), &service.addr);
+            build.values = handler.metadata.clone();
+            build.auth = parts::credentials(handler.auth.as_ref())?;
+            build.tls = parts::tls(handler.tls.as_ref());
+            build.door.outbound = Some(out);
+            self.registry
+                .make::<dyn Handler>(&handler.r#type, &handler.metadata, build)
+                .await
+                .map_err(|e| handler.place.error("", e.to_string()))
+        };
+        self.keeper
+            .keep(place, wanted, &handler.metadata, make)
+            .await
     }
 
-    /// Opens the sockets of a service.
+    /// Opens the sockets of a service, unless that is `running` and goes on as it is.
     pub(crate) async fn listener(
         &self,
         service: &config::Service,
-    ) -> Result<Box<dyn Listener>, Problem> {
+        running: bool,
+    ) -> Result<Option<Box<dyn Listener>>, Problem> {
         let options: ServiceOptions = read(&service.metadata);
-        let sockets = service_sockets(service, &options);
-        let empty = config::Listener {
-            place: service.place.clone(),
-            ..config::Listener::default()
-        };
-        let listener = service.listener.as_ref().unwrap_or(&empty);
-        let mut build = self.build(
-            format!("service {} / listener", service.name).into(),
-            &service.addr,
+        let listener = listener_config(service);
+        let place = format!("service {} / listener", service.name);
+        let (mut out, mut content) = (None, Vec::new());
+        if let Some(way) = Way::of_listener(service.listener.as_ref())
+            && !options.ignore_chain
+        {
+            content = self.content(&way);
+            out = Some(self.router(&place, service, &options, way).await?);
+        }
+        let wanted = (
+            (service.addr.clone(), options.netns.clone()),
+            options.proxy_protocol,
+            listener.clone(),
+            (out.as_ref().map(Same::from), content),
+            self.default_tls.clone(),
+            self.files(listener.auth.as_ref(), listener.tls.as_ref()),
         );
+        // The listener belongs to the service that runs; what is kept says only that it fits.
+        let found: Option<()> = self.keeper.find(&place, &wanted, &listener.metadata);
+        if found.is_some() && running {
+            return Ok(None);
+        }
+        let mut build = self.build(place.as_str().into(), &service.addr);
         build.values = listener.metadata.clone();
         build.auth = parts::credentials(listener.auth.as_ref())?;
         build.tls = parts::tls(listener.tls.as_ref());
+        build.door.held = self.held.clone();
         build.door.netns = options.netns.as_deref().map(Into::into);
         build.door.proxy_protocol = options.proxy_protocol > 0;
-        let has_chain = !listener.chain.is_empty() || listener.chain_group.is_some();
-        if has_chain && !options.ignore_chain {
-            build.door.outbound = Some(self.router(service, &options, &sockets, Side::Listener)?);
-        }
-        let kind = or(&listener.r#type, "tcp");
+        build.door.outbound = out;
         let made = self
             .registry
-            .make::<dyn Listener>(kind, &listener.metadata, build)
-            .await;
-        made.map_err(|e| service.place.error("addr", e.to_string()))
+            .make::<dyn Listener>(&listener.r#type, &listener.metadata, build)
+            .await
+            .map_err(|e| service.place.error("addr", e.to_string()))?;
+        if found.is_none() {
+            self.keeper.note(&place, wanted, &listener.metadata);
+        }
+        Ok(Some(made))
     }
 
-    /// The way out of a service's handler or listener.
-    fn router(
-        &self,
-        service: &config::Service,
-        options: &ServiceOptions,
-        sockets: &SocketOptions,
-        side: Side,
-    ) -> Result<Arc<dyn Outbound>, Problem> {
-        let (chain, group, retries) = match side {
-            Side::Handler => {
-                let handler = service.handler.as_ref();
-                let retries = handler.map_or(0, |h| usize::try_from(h.retries).unwrap_or(0));
-                (
-                    handler.map(|h| &*h.chain),
-                    handler.and_then(|h| h.chain_group.as_ref()),
-                    retries,
-                )
-            }
-            Side::Listener => {
-                let listener = service.listener.as_ref();
-                (
-                    listener.map(|l| &*l.chain),
-                    listener.and_then(|l| l.chain_group.as_ref()),
-                    0,
-                )
-            }
-        };
-        let direct = Arc::new(Sockets::new(sockets.clone(), Names::default()));
-        let mut router = Router::new(direct)
-            .with_retries(retries)
-            .with_dial_timeout(options.dial_timeout);
-        if sockets
-            .interface
-            .split(',')
-            .any(|word| word.trim() == "auto")
-        {
-            router = router.with_local_sockets(local_sockets(sockets.clone()));
-        }
-        if !options.ignore_chain
-            && let Some(chain) = self.chains(chain.unwrap_or_default(), group, service)?
-        {
-            router = router.with_chain(chain);
-        }
-        Ok(Arc::new(router))
-    }
-
-    /// A named chain, or a group of chains.
-    fn chains(
-        &self,
-        name: &str,
-        group: Option<&config::ChainGroup>,
-        service: &config::Service,
-    ) -> Result<Option<Arc<dyn Chain>>, Problem> {
-        let named = |name: &str, place: &config::Place| -> Result<Arc<dyn Chain>, Problem> {
-            let found = self
-                .named
-                .get::<dyn Chain>(name)
-                .map_err(|e| place.error("chain", e.to_string()))?;
-            Ok(Arc::new(found))
-        };
-        let Some(group) = group else {
-            return if name.is_empty() {
-                Ok(None)
-            } else {
-                named(name, &service.place).map(Some)
-            };
-        };
-        let mut entries = Vec::new();
-        if !name.is_empty() {
-            entries.push(group::Entry::new(named(name, &service.place)?));
-        }
-        for entry in &group.chains {
-            let chain = named(&entry.chain, &entry.place)?;
-            let mut made = group::Entry::new(chain.clone());
-            if let Some(matcher) = &entry.matcher {
-                made.matcher = self.matcher(matcher)?;
-            }
-            if let Some(probe) = &entry.probe
-                && let Some(options) = probe_options(probe, &entry.place)?
-            {
-                let sockets = Arc::new(Sockets::default());
-                made.probe = Some(Probe::start(
-                    options,
-                    Subject::Chain(chain),
-                    made.marker.clone(),
-                    sockets,
-                ));
-            }
-            entries.push(made);
-        }
-        Ok(Some(Arc::new(ChainGroup::new(
-            entries,
-            selector(group.selector.as_ref()),
-        ))))
+    fn files(&self, auth: Option<&config::Auth>, tls: Option<&config::Tls>) -> (Files, Files) {
+        let of_all = Files::of(None, self.config.tls.as_ref());
+        (Files::of(auth, tls), of_all)
     }
 
     /// The authenticators that a handler names, any of which may accept; or else its only user.
@@ -245,39 +179,35 @@ impl Builder<'_> {
     }
 }
 
-/// The part of a service that a way out is for.
-#[derive(Clone, Copy)]
-enum Side {
-    Handler,
-    Listener,
+/// The handler of a service, with its type.
+pub(crate) fn handler_config(service: &config::Service) -> config::Handler {
+    let mut handler = service.handler.clone().unwrap_or_else(|| config::Handler {
+        place: service.place.clone(),
+        ..config::Handler::default()
+    });
+    handler.r#type = or(&handler.r#type, "auto").to_owned();
+    handler
 }
 
-fn service_sockets(service: &config::Service, options: &ServiceOptions) -> SocketOptions {
-    let old_mark = service
-        .sockopts
-        .as_ref()
-        .and_then(|o| u32::try_from(o.mark).ok())
-        .unwrap_or(0);
-    SocketOptions {
-        interface: or(&options.interface, &service.interface).to_owned(),
-        mark: if options.so_mark > 0 {
-            options.so_mark
-        } else {
-            old_mark
-        },
-        netns: options.netns_out.as_deref().map(Into::into),
-        proxy_protocol: 0,
+/// The listener of a service, with its type.
+pub(crate) fn listener_config(service: &config::Service) -> config::Listener {
+    let mut listener = service
+        .listener
+        .clone()
+        .unwrap_or_else(|| config::Listener {
+            place: service.place.clone(),
+            ..config::Listener::default()
+        });
+    listener.r#type = or(&listener.r#type, "tcp").to_owned();
+    listener
+}
+
+fn without_listener(service: &config::Service) -> config::Service {
+    config::Service {
+        addr: String::new(),
+        listener: None,
+        ..service.clone()
     }
-}
-
-fn local_sockets(options: SocketOptions) -> gost_chain::router::LocalSockets {
-    Arc::new(move |local: IpAddr| {
-        let mut options = options.clone();
-        if let Some(interface) = local_interface(&options.interface, local) {
-            options.interface = interface;
-        }
-        Arc::new(Sockets::new(options, Names::default()))
-    })
 }
 
 /// Several authenticators, of which any may accept.
