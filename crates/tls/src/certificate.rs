@@ -87,15 +87,16 @@ impl DefaultCertificate {
             .all(|file| file.is_empty())
     }
 
-    /// Every file that it depends on.
+    /// Every file that it depends on and that others change.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         if self.is_configured() {
             return files_of(&self.settings);
         }
+        // The generated one is ours alone.
         self.places
-            .iter()
-            .flat_map(|(cert, key)| [cert.clone(), key.clone()])
-            .collect()
+            .first()
+            .map(|(cert, key)| vec![cert.clone(), key.clone()])
+            .unwrap_or_default()
     }
 
     /// Says what is wrong with the files in the settings, if there are any.

@@ -19,7 +19,7 @@ use gost_core::{
 use rustls::{
     ClientConfig, RootCertStore, client::Resumption, pki_types::ServerName, sign::SingleCertAndKey,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     TlsError, certificate,
@@ -144,6 +144,17 @@ impl ClientTls {
         self.proof == Proof::Nothing && !self.is_pinned
     }
 
+    pub(crate) async fn connect(
+        &self,
+        io: ReadAhead,
+        node: &NodeAddr,
+    ) -> Result<TlsStream<ReadAhead>> {
+        let name = self.name_of(node)?;
+        let config = self.config.get().await?;
+        let connect = TlsConnector::from(config).connect(name, io);
+        connect.await.map_err(|e| handshake(e, "server"))
+    }
+
     fn name_of(&self, node: &NodeAddr) -> Result<ServerName<'static>> {
         if let Some(name) = &self.name {
             return Ok(name.clone());
@@ -180,14 +191,9 @@ fn name(text: &str) -> Result<ServerName<'static>, String> {
 #[async_trait]
 impl Upgrade for ClientTls {
     async fn client(&self, conn: Conn, node: &NodeAddr) -> Result<Conn> {
-        let failed = |e: Error| e.phase(Phase::Handshake).side(Side::Node);
         let (stream, mut meta) = conn.into_stream()?;
-        let name = self.name_of(node).map_err(failed)?;
-        let config = self.config.get().await?;
-        let stream = TlsConnector::from(config)
-            .connect(name, ReadAhead::new(stream))
-            .await
-            .map_err(|e| failed(handshake(e, "server")))?;
+        let connected = self.connect(ReadAhead::new(stream), node).await;
+        let stream = connected.map_err(|e| e.phase(Phase::Handshake).side(Side::Node))?;
         meta.tls = Some(Arc::new(stream::client_facts(stream.get_ref().1)));
         Ok(Conn {
             io: Io::Stream(Box::new(stream::Tls::new(stream.into()))),

@@ -135,6 +135,8 @@ fn describe_of(error: &Rustls, peer: &str) -> String {
         Rustls::NoApplicationProtocol => {
             format!("the {peer} offers none of the protocols in alpn")
         }
+        // Words of ours.
+        Rustls::General(what) => what.clone(),
         other => other.to_string(),
     }
 }
@@ -152,7 +154,12 @@ fn certificate(error: &CertificateError) -> String {
         } => format!(
             "is not for {:?} but for {}",
             expected.to_str(),
-            presented.join(", ")
+            presented
+                .iter()
+                // Each is `DnsName("name")`.
+                .map(|name| name.split('"').nth(1).unwrap_or(name))
+                .collect::<Vec<_>>()
+                .join(", ")
         ),
         other => format!("is not good: {other}"),
     }

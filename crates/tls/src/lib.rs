@@ -41,3 +41,6 @@ pub use client::{ClientOptions, ClientTls, SystemRoots, dialer_upgrade};
 pub use error::TlsError;
 pub use inside::inner_upgrade;
 pub use server::{ServerTls, listener_upgrade};
+
+#[cfg(test)]
+mod tests;

@@ -80,7 +80,7 @@ impl ServerTls {
         tokio::spawn(async move { drop(config.get().await) });
     }
 
-    async fn accept(&self, io: ReadAhead) -> Result<TlsStream<ReadAhead>> {
+    pub(crate) async fn accept(&self, io: ReadAhead) -> Result<TlsStream<ReadAhead>> {
         let config = self.config.get().await?;
         let Some(names) = &self.names else {
             let accept = TlsAcceptor::from(config).accept(io);

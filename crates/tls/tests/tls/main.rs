@@ -1,0 +1,9 @@
+//! TLS between the two sides, over sockets.
+
+mod clients;
+mod files;
+
+mod servers;
+mod settings;
+mod streams;
+mod support;
