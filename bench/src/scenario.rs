@@ -178,6 +178,63 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         others: &[],
     },
     Scenario {
+        name: "relay-tls",
+        title: "SOCKS5 proxy through a relay over TLS, both processes",
+        entry: Entry::Socks5,
+        hop: Hop::Tcp,
+        gost: &[
+            &["-L", "relay+tls://127.0.0.1:{hop}"],
+            &[
+                "-L",
+                "socks5://127.0.0.1:{listen}",
+                "-F",
+                "relay+tls://127.0.0.1:{hop}",
+            ],
+        ],
+        others: &[],
+    },
+    Scenario {
+        name: "relay-mtls",
+        title: "SOCKS5 proxy through a relay over mtls, both processes",
+        entry: Entry::Socks5,
+        hop: Hop::Tcp,
+        gost: &[
+            &["-L", "relay+mtls://127.0.0.1:{hop}"],
+            &[
+                "-L",
+                "socks5://127.0.0.1:{listen}",
+                "-F",
+                "relay+mtls://127.0.0.1:{hop}",
+            ],
+        ],
+        others: &[],
+    },
+    Scenario {
+        name: "forward-tls",
+        title: "TCP port forwarding through TLS, both processes",
+        entry: Entry::Forward,
+        hop: Hop::Tcp,
+        gost: &[
+            &["-L", "relay+tls://127.0.0.1:{hop}"],
+            &[
+                "-L",
+                "tcp://127.0.0.1:{listen}/127.0.0.1:{target}",
+                "-F",
+                "relay+tls://127.0.0.1:{hop}",
+            ],
+        ],
+        others: &[Contestant {
+            label: "stunnel",
+            program: Program::Peer("stunnel"),
+            commands: &[&["{dir}/server.conf"], &["{dir}/client.conf"]],
+            files: &[
+                ("server.conf", STUNNEL_SERVER),
+                ("client.conf", STUNNEL_CLIENT),
+                ("cert.pem", STUNNEL_CERT),
+            ],
+        }],
+    },
+    Scenario {
         name: "udp",
         title: "UDP port forwarding",
         entry: Entry::Datagrams,
@@ -250,6 +307,48 @@ stream {
         proxy_pass 127.0.0.1:{target};
     }
 }
+";
+
+const STUNNEL_SERVER: &str = "\
+foreground = yes
+pid =
+syslog = no
+debug = 3
+[bench]
+accept = 127.0.0.1:{hop}
+connect = 127.0.0.1:{target}
+cert = {dir}/cert.pem
+";
+
+const STUNNEL_CLIENT: &str = "\
+foreground = yes
+pid =
+syslog = no
+debug = 3
+[bench]
+client = yes
+accept = 127.0.0.1:{listen}
+connect = 127.0.0.1:{hop}
+";
+
+/// A certificate for nobody, and its key: nothing trusts it.
+const STUNNEL_CERT: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBgjCCASegAwIBAgIUf48gJf83X0Rhhxj/zj1udi/8RfIwCgYIKoZIzj0EAwIw
+FTETMBEGA1UEAwwKYmVuY2gudGVzdDAgFw0yNjExMjExNTMxMzVaGA8yMTI2MTAy
+ODE1MzEzNVowFTETMBEGA1UEAwwKYmVuY2gudGVzdDBZMBMGByqGSM49AgEGCCqG
+SM49AwEHA0IABGw3auUguzqR+CpEwjKTE5v4hG/Zi0UyD7gAPLKvQUGA0lSk1Ipf
+OcBtPEgIMKnHOygeUnOnGX3R8T/yYojCiECjUzBRMB0GA1UdDgQWBBRfhPT3biy/
+06fHg0ioha2fCJW7iDAfBgNVHSMEGDAWgBRfhPT3biy/06fHg0ioha2fCJW7iDAP
+BgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0kAMEYCIQCBjqDQPM4xux1pFsjl
+KHqIq6Z0AGrpssho0S02vTEkcAIhAI4nKkWuKH2Gs48mTdlNsmQlzqh+WBQrMemJ
+QXh2KrGW
+-----END CERTIFICATE-----
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgdk0SDNE/IHmyyrAS
+7EkGvr8D47V0hXcgdXwzNDhVkgehRANCAARsN2rlILs6kfgqRMIykxOb+IRv2YtF
+Mg+4ADyyr0FBgNJUpNSKXznAbTxICDCpxzsoHlJzpxl90fE/8mKIwohA
+-----END PRIVATE KEY-----
 ";
 
 #[cfg(test)]
