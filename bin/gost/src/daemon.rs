@@ -2,74 +2,103 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use gost_config::{Config, Fetched, Flags, Loaded, Local, Names, Severity, Sources, load};
+use gost_config::{Config, Flags, Names, Nanos, Problem, Severity, load};
 use gost_core::registry::Registry;
 use gost_runtime::{Runtime, Workers};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use crate::{log, signals::Ends, threads};
+use crate::{
+    log::{self, Log},
+    reload::{Reloader, Trigger},
+    signals::{Ends, Hangups},
+    sources::Machine,
+    threads,
+};
 
 /// How long connections may go on after the program was told to end.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// Files, standard input and environment of this machine.
-pub(crate) fn sources() -> impl Sources {
-    Local(|_: &str| -> Result<Fetched, String> {
-        Err("this version reads no configuration from URLs; fetch it to a file first".to_owned())
-    })
+/// What a configuration is made of.
+pub(crate) struct Input {
+    pub(crate) flags: Flags,
+    pub(crate) names: Names,
+    pub(crate) sources: Machine,
+}
+
+/// Why a configuration must not be run.
+pub(crate) struct Refused {
+    /// Where to say so, if that much could be read.
+    log: Option<Box<gost_config::Log>>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Input {
+    /// The configuration, with warnings.
+    pub(crate) fn read(&self) -> Result<(Config, Vec<Problem>), Refused> {
+        match load(&self.flags, &self.sources, &self.names) {
+            Err(failure) => Err(Refused {
+                log: None,
+                problems: failure.problems,
+            }),
+            Ok(loaded) if loaded.is_good() => Ok((loaded.config, loaded.problems)),
+            Ok(loaded) => Err(Refused {
+                log: loaded.config.log.map(Box::new),
+                problems: loaded.problems,
+            }),
+        }
+    }
 }
 
 /// Runs what the flags name. Status 1 when it can't be started.
-pub(crate) fn run(flags: &Flags, names: &Names, components: Registry) -> ExitCode {
-    let loaded = match load(flags, &sources(), names) {
-        Ok(loaded) => loaded,
-        Err(failure) => {
-            log::start(None);
-            return refuse(
-                failure
-                    .problems
-                    .iter()
-                    .filter(|p| p.severity > Severity::Warning),
-            );
+pub(crate) fn run(flags: &Flags, names: Names, components: Registry) -> ExitCode {
+    let input = Input {
+        flags: flags.clone(),
+        names,
+        sources: Machine::new(),
+    };
+    let (config, warnings) = match input.read() {
+        Ok(read) => read,
+        Err(refused) => {
+            log::start(refused.log.as_deref());
+            return refuse(&refused.problems);
         }
     };
-    log::start(loaded.config.log.as_ref());
-    for warning in loaded
-        .problems
-        .iter()
-        .filter(|p| p.severity == Severity::Warning)
-    {
+    let log = log::start(config.log.as_ref());
+    for warning in warnings {
         tracing::warn!("{warning}");
-    }
-    if !loaded.is_good() {
-        return refuse(
-            loaded
-                .problems
-                .iter()
-                .filter(|p| p.severity > Severity::Warning),
-        );
     }
     raise_descriptor_limit();
     let runtime = match threads::runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return refuse([format!("start: {error}")]),
+        Err(error) => return fail(&format!("start: {error}")),
     };
-    runtime.block_on(serve(loaded, components))
+    runtime.block_on(serve(input, config, log, components))
 }
 
-async fn serve(loaded: Loaded, components: Registry) -> ExitCode {
+async fn serve(input: Input, config: Config, log: Log, components: Registry) -> ExitCode {
     // Before anything starts, so that no signal finds the program half started.
-    let mut ends = match Ends::take() {
-        Ok(ends) => ends,
-        Err(error) => return refuse([format!("signals: {error}")]),
+    let (mut ends, mut hangups) = match Ends::take().and_then(|ends| Ok((ends, Hangups::take()?))) {
+        Ok(signals) => signals,
+        Err(error) => return fail(&format!("signals: {error}")),
     };
-    let Loaded { config, .. } = loaded;
-    let runtime = match start(&config, components).await {
+    let mut runtime = match start(&config, components).await {
         Ok(runtime) => runtime,
         Err(code) => return code,
     };
-    tokio::select! {
-        () = ends.wait() => {}
-        () = runtime.finished() => {}
+    drop(config);
+    let mut ticks = ticks(input.flags.reload);
+    let mut reloader = Reloader::new(input, log);
+    loop {
+        let trigger = tokio::select! {
+            () = ends.wait() => break,
+            () = runtime.finished() => break,
+            () = hangups.wait() => Trigger::Signal,
+            () = tick(ticks.as_mut()) => Trigger::Timer,
+        };
+        tokio::select! {
+            () = reloader.reload(&mut runtime, trigger) => {}
+            () = ends.wait() => break,
+        }
     }
     tracing::info!("shutting down");
     tokio::select! {
@@ -80,18 +109,38 @@ async fn serve(loaded: Loaded, components: Registry) -> ExitCode {
 }
 
 async fn start(config: &Config, components: Registry) -> Result<Runtime, ExitCode> {
-    let others = threads::start_others().map_err(|e| refuse([format!("start a thread: {e}")]))?;
+    let others = threads::start_others().map_err(|e| fail(&format!("start a thread: {e}")))?;
     Runtime::start(config, Arc::new(components), &Workers::new(others))
         .await
-        .map_err(|problems| refuse(problems.iter().filter(|p| p.severity > Severity::Warning)))
+        .map_err(|problems| refuse(&problems))
+}
+
+/// The times of regular reloads, if there are any.
+fn ticks(period: Nanos) -> Option<Interval> {
+    let period = period.positive()?;
+    let mut ticks = interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Some(ticks)
+}
+
+async fn tick(ticks: Option<&mut Interval>) {
+    match ticks {
+        Some(ticks) => drop(ticks.tick().await),
+        None => std::future::pending().await,
+    }
 }
 
 /// Says why the program does not start: one line for each mistake, on standard error too when the
 /// log is elsewhere.
-fn refuse(reasons: impl IntoIterator<Item = impl std::fmt::Display>) -> ExitCode {
-    for reason in reasons {
-        log::fatal(&reason.to_string());
+fn refuse(problems: &[Problem]) -> ExitCode {
+    for problem in problems.iter().filter(|p| p.severity > Severity::Warning) {
+        log::fatal(&problem.to_string());
     }
+    ExitCode::FAILURE
+}
+
+fn fail(reason: &str) -> ExitCode {
+    log::fatal(reason);
     ExitCode::FAILURE
 }
 

@@ -13,7 +13,9 @@
 mod daemon;
 mod log;
 mod print;
+mod reload;
 mod signals;
+mod sources;
 mod threads;
 mod workers;
 
@@ -75,7 +77,10 @@ pub fn run(components: Registry) -> ExitCode {
             ExitCode::SUCCESS
         }
         Action::Print(flags) => print::config(&flags, &names(&components)),
-        Action::Run(flags) => daemon::run(&flags, &names(&components), components),
+        Action::Run(flags) => {
+            let names = names(&components);
+            daemon::run(&flags, names, components)
+        }
         Action::Refuse(error) => {
             eprint!("{error}\n{}", usage());
             ExitCode::from(2)

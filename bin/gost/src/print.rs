@@ -7,7 +7,7 @@ use std::{
 
 use gost_config::{Flags, Format, Names, load};
 
-use crate::daemon::sources;
+use crate::sources::Machine;
 
 /// `gost 0.1.0 (rust linux/amd64)`.
 pub(crate) fn version() -> ExitCode {
@@ -25,7 +25,7 @@ pub(crate) fn version() -> ExitCode {
 
 /// The merged configuration; what is wrong with it goes to standard error.
 pub(crate) fn config(flags: &Flags, names: &Names) -> ExitCode {
-    let loaded = match load(flags, &sources(), names) {
+    let loaded = match load(flags, &Machine::new(), names) {
         Ok(loaded) => loaded,
         Err(failure) => {
             eprintln!("{failure}");

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
-use gost_config as config;
+use gost_config::{self as config, Problem};
 use gost_core::listener::Listener;
 use gost_service::{Service, Serving, Workers};
 
@@ -15,6 +15,7 @@ use crate::{
 /// Everything that is needed for the change.
 pub(crate) struct Plan {
     pub(crate) services: Vec<PlannedService>,
+    pub(crate) warnings: Vec<Problem>,
     pub(crate) built: Built,
 }
 
@@ -46,7 +47,7 @@ impl PlannedService {
     }
 }
 
-/// What a change did to the services, by name.
+/// What a change did to the services, by name, and what there is to say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// New ones.
@@ -57,6 +58,8 @@ pub struct Changes {
     pub stopped: Vec<String>,
     /// How many go on as they were.
     pub unchanged: usize,
+    /// What is odd about the configuration.
+    pub warnings: Vec<Problem>,
 }
 
 impl fmt::Display for Changes {
@@ -76,7 +79,10 @@ impl Runtime {
     /// Stores of pointers, and nothing that can fail. Objects come before the services that use
     /// them, and go after.
     pub(crate) fn commit(&mut self, plan: Plan, drain: Duration) -> Changes {
-        let mut changes = Changes::default();
+        let mut changes = Changes {
+            warnings: plan.warnings,
+            ..Changes::default()
+        };
         for fill in plan.built.fills {
             fill();
         }

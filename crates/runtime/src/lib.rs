@@ -71,13 +71,16 @@ impl Runtime {
             held: HeldSockets::default(),
             workers: workers.clone(),
         };
-        runtime.reload(config, Duration::ZERO).await?;
+        let changes = runtime.reload(config, Duration::ZERO).await?;
+        for warning in changes.warnings {
+            tracing::warn!("{warning}");
+        }
         Ok(runtime)
     }
 
     /// Changes what runs to what a configuration says; it stays as it is where that is the same.
     /// Connections of services that are gone may go on for as long as `drain` says; all others
-    /// are left alone. Warnings are logged.
+    /// are left alone.
     ///
     /// Dropping the future changes nothing, or everything.
     ///
@@ -94,8 +97,7 @@ impl Runtime {
 
     /// Builds everything that is new, and touches nothing that runs.
     async fn plan(&self, config: &Config) -> Result<Plan, Vec<Problem>> {
-        let mut problems = check::check(config, &self.registry);
-        give_up_on_errors(&mut problems)?;
+        let mut problems = errors_or_warnings(check::check(config, &self.registry))?;
 
         let mut builder = Builder::new(
             config,
@@ -112,7 +114,7 @@ impl Runtime {
                 Err(problem) => problems.push(problem),
             }
         }
-        give_up_on_errors(&mut problems)?;
+        problems = errors_or_warnings(problems)?;
 
         let running: std::collections::HashSet<_> =
             self.services.iter().map(Service::name).collect();
@@ -124,13 +126,11 @@ impl Runtime {
                 Err(problem) => problems.push(problem),
             }
         }
-        give_up_on_errors(&mut problems)?;
-
-        for warning in check::unknown_keys(config, &self.registry) {
-            tracing::warn!("{warning}");
-        }
+        let mut warnings = errors_or_warnings(problems)?;
+        warnings.extend(check::unknown_keys(config, &self.registry));
         Ok(Plan {
             services,
+            warnings,
             built: builder.finish(),
         })
     }
@@ -171,16 +171,12 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// Logs warnings and forgets them; all errors are the end.
-fn give_up_on_errors(problems: &mut Vec<Problem>) -> Result<(), Vec<Problem>> {
-    if problems
-        .iter()
-        .any(|problem| problem.severity > Severity::Warning)
-    {
-        return Err(std::mem::take(problems));
+/// What was found so far, if that are only warnings.
+fn errors_or_warnings(problems: Vec<Problem>) -> Result<Vec<Problem>, Vec<Problem>> {
+    let is_error = |problem: &Problem| problem.severity > Severity::Warning;
+    if problems.iter().any(is_error) {
+        Err(problems)
+    } else {
+        Ok(problems)
     }
-    for warning in problems.drain(..) {
-        tracing::warn!("{warning}");
-    }
-    Ok(())
 }

@@ -10,10 +10,14 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
     path::Path,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
-use gost_config::Log;
+use arc_swap::ArcSwap;
+use gost_config::Log as Config;
 use tracing::{
     Event, Level, Metadata, Subscriber,
     level_filters::LevelFilter,
@@ -42,43 +46,74 @@ enum Output {
     Nowhere,
 }
 
-/// The subscriber.
+/// What a configuration says about the log, with its file open.
 #[derive(Debug)]
-struct Logger {
+pub(crate) struct Settings {
     level: LevelFilter,
     format: Format,
     output: Output,
+}
+
+/// The subscriber.
+#[derive(Debug)]
+struct Logger {
+    settings: ArcSwap<Settings>,
     spans: AtomicU64,
+}
+
+/// The log of the program, to be changed when the configuration does.
+pub(crate) struct Log(Arc<Logger>);
+
+impl Log {
+    /// Logs differently from now on.
+    pub(crate) fn change(&self, settings: Settings) {
+        self.0.settings.store(Arc::new(settings));
+        tracing::callsite::rebuild_interest_cache();
+    }
+}
+
+impl Settings {
+    /// Opens what a configuration says, without logging there yet. A file is opened again even if
+    /// it is the same: it may have been moved away to make room for a new one.
+    pub(crate) fn open(log: Option<&Config>) -> Result<Self, String> {
+        let empty = Config::default();
+        let log = log.unwrap_or(&empty);
+        let output = open(&log.output).map_err(|e| format!("log to {}: {e}", log.output))?;
+        Ok(Self::new(log, output))
+    }
+
+    fn new(log: &Config, output: Output) -> Self {
+        Self {
+            level: level(&log.level),
+            format: if log.format == "text" {
+                Format::Text
+            } else {
+                Format::Json
+            },
+            output,
+        }
+    }
 }
 
 /// Starts the log as the configuration says. What can't be done is said on standard error, where
 /// the log then goes.
-pub(crate) fn start(log: Option<&Log>) {
-    let empty = Log::default();
+pub(crate) fn start(log: Option<&Config>) -> Log {
+    let empty = Config::default();
     let log = log.unwrap_or(&empty);
-    let format = if log.format == "text" {
-        Format::Text
-    } else {
-        Format::Json
+    let (settings, complaint) = match Settings::open(Some(log)) {
+        Ok(settings) => (settings, None),
+        Err(reason) => (Settings::new(log, Output::Stderr), Some(reason)),
     };
-    let (output, complaint) = match open(&log.output) {
-        Ok(output) => (output, None),
-        Err(error) => (
-            Output::Stderr,
-            Some(format!("log to {}: {error}", log.output)),
-        ),
-    };
-    let logger = Logger {
-        level: level(&log.level),
-        format,
-        output,
+    let logger = Arc::new(Logger {
+        settings: ArcSwap::from_pointee(settings),
         spans: AtomicU64::new(0),
-    };
+    });
     // Fails only when the embedding program has a subscriber already, which is then used.
-    let _ = tracing::subscriber::set_global_default(logger);
+    let _ = tracing::subscriber::set_global_default(logger.clone());
     if let Some(complaint) = complaint {
         tracing::warn!("{complaint}");
     }
+    Log(logger)
 }
 
 /// Says why the program does not start: on standard error, whatever else the log does.
@@ -115,7 +150,7 @@ fn open(name: &str) -> io::Result<Output> {
     }
 }
 
-impl Logger {
+impl Settings {
     /// Writes a line whole, so that lines of several threads do not mix.
     fn write(&self, line: &[u8]) {
         // There is nowhere left to complain when the log itself can't be written.
@@ -140,18 +175,20 @@ impl Subscriber for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // Of other crates only what needs attention: their debug lines are not ours to show.
         let ours = metadata.target().starts_with("gost");
-        let heard = !matches!(self.output, Output::Nowhere) || metadata.target() == FATAL;
+        let settings = self.settings.load();
+        let heard = !matches!(settings.output, Output::Nowhere) || metadata.target() == FATAL;
         heard
             && metadata.is_event()
-            && *metadata.level() <= self.level
+            && *metadata.level() <= settings.level
             && (ours || *metadata.level() <= Level::WARN)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(if matches!(self.output, Output::Nowhere) {
+        let settings = self.settings.load();
+        Some(if matches!(settings.output, Output::Nowhere) {
             LevelFilter::ERROR
         } else {
-            self.level
+            settings.level
         })
     }
 
@@ -159,9 +196,10 @@ impl Subscriber for Logger {
         thread_local! {
             static BUFFER: RefCell<String> = const { RefCell::new(String::new()) };
         }
+        let settings = self.settings.load();
         BUFFER.with_borrow_mut(|buffer| {
             buffer.clear();
-            let mut line = Line::new(buffer, self.format == Format::Json);
+            let mut line = Line::new(buffer, settings.format == Format::Json);
             let is_fatal = event.metadata().target() == FATAL;
             line.begin(if is_fatal {
                 "fatal"
@@ -170,8 +208,8 @@ impl Subscriber for Logger {
             });
             event.record(&mut line);
             line.end();
-            self.write(buffer.as_bytes());
-            if is_fatal && !matches!(self.output, Output::Stderr) {
+            settings.write(buffer.as_bytes());
+            if is_fatal && !matches!(settings.output, Output::Stderr) {
                 let _ = io::stderr().lock().write_all(buffer.as_bytes());
             }
         });
