@@ -43,8 +43,9 @@ const MAX_SESSIONS: usize = 64;
 /// How long a session stays without streams that was opened beside another one.
 const SPARE_IDLE: Duration = Duration::from_mins(1);
 
-/// How often a session may end between being found and being used before that is an error.
-const ROUNDS: usize = 64;
+/// How many sessions may end between being found and being used before that is an error: a node
+/// that closes whatever connects to it is not to be dialed for ever.
+const TRIES: usize = 4;
 
 /// What a session leads to: a dialed address, and the nodes on the way there. A node that is
 /// reached in two ways must not carry the traffic of one over the other.
@@ -84,13 +85,13 @@ struct Opening {
     task: AbortHandle,
 }
 
-type Opened = watch::Receiver<Option<Result<()>>>;
+type Opened = watch::Receiver<Option<Result<Session>>>;
 
 /// What to do for a stream.
 enum Pick {
-    /// Open it here.
-    Use(Session),
-    /// Look again when a session was opened.
+    /// Open it here, unless there are as many by now.
+    Use(Session, usize),
+    /// Wait for a session.
     Wait(Opened),
 }
 
@@ -124,30 +125,33 @@ impl Pool {
     where
         F: Future<Output = Result<Session>> + Send + 'static,
     {
-        let mut failure = None;
-        for _ in 0..ROUNDS {
-            match self.pick(key, deadline, &make) {
-                Pick::Use(session) => match session.open().await {
-                    Ok(conn) => return Ok(conn),
-                    // It has just ended, and will not be found again.
-                    Err(error) => failure = Some(error),
-                },
-                Pick::Wait(mut opened) => {
-                    // The error says that the task is gone without a result: it has panicked.
-                    let opened = opened.wait_for(Option::is_some).await;
-                    let failed = opened.ok().and_then(|result| result.clone()?.err());
-                    let Some(error) = failed else { continue };
+        let mut tries = 0;
+        loop {
+            let (session, most) = match self.pick(key, deadline, &make) {
+                Pick::Use(session, most) => (session, most),
+                Pick::Wait(opened) => match result(opened).await {
+                    Ok(session) => (session, self.shared.max_streams),
                     // One that is stalled may yet get going.
-                    let Some(session) = self.least_busy(key) else {
-                        return Err(error);
-                    };
-                    return session.open().await.map_err(|_| error);
+                    Err(error) => match self.least_busy(key) {
+                        Some(session) => (session, usize::MAX),
+                        None => return Err(error),
+                    },
+                },
+            };
+            match session.open_below(most).await {
+                Ok(Some(conn)) => return Ok(conn),
+                // Others were faster.
+                Ok(None) => {}
+                // It has just ended, or can open no more.
+                Err(error) => {
+                    self.forget(key, &session);
+                    tries += 1;
+                    if tries == TRIES {
+                        return Err(error.phase(Phase::Dial).side(Side::Node));
+                    }
                 }
             }
         }
-        Err(failure.unwrap_or_else(|| {
-            Error::new(Why::Closed, "mux: no session stays open").phase(Phase::Dial)
-        }))
     }
 
     /// How many sessions are open.
@@ -167,7 +171,7 @@ impl Pool {
             let max = self.shared.max_streams;
             let mut sessions = place.sessions.iter();
             if let Some(session) = sessions.find(|s| s.streams() < max && !s.is_stalled()) {
-                return Pick::Use(session.clone());
+                return Pick::Use(session.clone(), max);
             }
             if let Some(opened) = place.opened() {
                 return Pick::Wait(opened);
@@ -175,7 +179,7 @@ impl Pool {
             if place.sessions.len() >= MAX_SESSIONS
                 && let Some(session) = place.least_busy()
             {
-                return Pick::Use(session);
+                return Pick::Use(session, usize::MAX);
             }
         }
         // Seldom enough to look for places that are no longer used.
@@ -199,6 +203,22 @@ impl Pool {
     fn least_busy(&self, key: &PoolKey) -> Option<Session> {
         self.shared.places.lock().get(key)?.least_busy()
     }
+
+    /// Opens no more streams over a session; those that are open go on.
+    fn forget(&self, key: &PoolKey, session: &Session) {
+        if let Some(place) = self.shared.places.lock().get_mut(key) {
+            place.sessions.retain(|other| !other.is(session));
+        }
+    }
+}
+
+/// What came of the opening of a session.
+async fn result(mut opened: Opened) -> Result<Session> {
+    let told = opened.wait_for(Option::is_some).await;
+    // None: the task is gone without a result, because it has panicked.
+    told.ok()
+        .and_then(|told| told.clone())
+        .unwrap_or_else(|| Err(Error::new(Why::Other, "mux: no session").phase(Phase::Dial)))
 }
 
 /// Opens a session, puts it into its place and tells those who wait.
@@ -207,7 +227,7 @@ async fn open(
     key: PoolKey,
     deadline: Instant,
     make: impl Future<Output = Result<Session>> + Send,
-    told: watch::Sender<Option<Result<()>>>,
+    told: watch::Sender<Option<Result<Session>>>,
 ) {
     // In a box: the way there may be long, and it is only needed for a moment.
     let made = timeout_at(deadline, Box::pin(make)).await;
@@ -220,14 +240,15 @@ async fn open(
     let Some(pool) = pool.upgrade() else { return };
     let mut places = pool.places.lock();
     let place = places.entry(key).or_default();
-    let result = made.map(|session| {
+    if let Ok(session) = &made {
         let spare = (!place.sessions.is_empty()).then_some(SPARE_IDLE);
         session.set_idle_timeout(pool.idle.into_iter().chain(spare).min());
-        place.sessions.push(session);
-    });
-    place.opening = None;
+        place.sessions.push(session.clone());
+    }
+    let opening = place.opening.take();
     drop(places);
-    told.send_replace(Some(result));
+    told.send_replace(Some(made));
+    drop(opening);
 }
 
 impl Place {

@@ -61,7 +61,20 @@ impl Session {
     /// Says why the session ended, if it has; [`Why::Limited`] when it has no stream ids left.
     #[allow(clippy::unused_async, reason = "other protocols wait for the peer")]
     pub async fn open(&self) -> Result<Conn> {
-        self.0.open()
+        let opened = self.0.open(usize::MAX)?;
+        // There are no more streams than that.
+        opened.ok_or_else(|| Error::new(Why::Limited, "mux: too many streams"))
+    }
+
+    /// Opens a stream unless `most` are open already.
+    #[allow(clippy::unused_async, reason = "other protocols wait for the peer")]
+    pub(crate) async fn open_below(&self, most: usize) -> Result<Option<Conn>> {
+        self.0.open(most)
+    }
+
+    /// True for another handle of the same session.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0.is(&other.0)
     }
 
     /// How many streams are open.

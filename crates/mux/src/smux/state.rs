@@ -122,14 +122,22 @@ impl Handle {
         &self.0.meta
     }
 
-    /// Opens a stream.
-    pub(crate) fn open(&self) -> Result<Conn> {
+    /// True for another handle of the same session.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Opens a stream, unless there are `most` of them.
+    pub(crate) fn open(&self, most: usize) -> Result<Option<Conn>> {
         let mut state = self.0.lock();
+        if state.streams.len() >= most && state.session.error().is_none() {
+            return Ok(None);
+        }
         let id = state.session.open().map_err(|e| match e {
             gost_smux::OpenError::Session(_) => state.end_error(&self.0.meta),
             gost_smux::OpenError::Exhausted => self.0.error(Why::Limited, &e),
         })?;
-        Ok(self.0.hold(state, id))
+        Ok(Some(self.0.hold(state, id)))
     }
 
     /// The next stream that the peer opened. One may wait at a time.
