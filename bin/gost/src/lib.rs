@@ -46,6 +46,8 @@ pub fn components() -> Registry {
     gost_x_mtcp::register(&mut registry);
     #[cfg(feature = "tls")]
     gost_x_tls::register(&mut registry);
+    #[cfg(feature = "ws")]
+    gost_x_ws::register(&mut registry);
     #[cfg(feature = "direct")]
     gost_x_direct::register(&mut registry);
     #[cfg(feature = "relay")]
