@@ -26,7 +26,17 @@ const SPLICE_AFTER: u64 = 256 * 1024;
 /// Which end failed, and how.
 pub(super) struct Failed {
     pub(super) at_client: bool,
+    /// It took no more bytes; it may still have some to give.
+    pub(super) writing: bool,
     pub(super) error: io::Error,
+}
+
+impl Failed {
+    /// Whether the end had closed in order before it took no more. Linux tells so by `EPIPE`; the
+    /// reads after any other error end as if in order, too.
+    pub(super) fn ended_in_order(&self) -> bool {
+        self.error.kind() == io::ErrorKind::BrokenPipe
+    }
 }
 
 pub(super) struct Direction {
@@ -37,6 +47,8 @@ pub(super) struct Direction {
     ask_at: u64,
     /// The far side may hold bytes back until it is flushed.
     unflushed: bool,
+    /// The end of the source is not passed on: it may stand for a reset.
+    mute: bool,
     held: Held,
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -70,6 +82,7 @@ impl Direction {
             moved: 0,
             ask_at: SPLICE_AFTER,
             unflushed: false,
+            mute: false,
             held: Held::Nothing,
             pause: None,
         }
@@ -81,6 +94,11 @@ impl Direction {
 
     pub(super) fn is_done(&self) -> bool {
         self.stage == Stage::Done
+    }
+
+    /// Passes bytes on, but not the end behind them.
+    pub(super) fn mute_end(&mut self) {
+        self.mute = true;
     }
 
     /// Moves what can be moved. Ready only when the direction has failed.
@@ -98,6 +116,7 @@ impl Direction {
         match self.poll_move(cx, from, to, meter) {
             Poll::Ready(Err((at_from, error))) => Poll::Ready(Err(Failed {
                 at_client: at_from == at_source,
+                writing: !at_from,
                 error,
             })),
             Poll::Ready(Ok(())) => {
@@ -120,6 +139,9 @@ impl Direction {
         let mut work = 0;
         loop {
             ready!(self.poll_held(cx, to, meter)).map_err(|e| (false, e))?;
+            if self.stage == Stage::Ending && self.mute {
+                return Poll::Ready(Ok(()));
+            }
             if self.stage == Stage::Ending {
                 return poll_end(cx, to).map_err(|e| (false, e));
             }

@@ -24,7 +24,7 @@ use gost_core::{
 };
 use tokio::time::{Instant, Sleep};
 
-use self::direction::Direction;
+use self::direction::{Direction, Failed};
 use crate::Metered;
 
 /// How a copy is to be made.
@@ -67,6 +67,7 @@ pub fn copy(client: Box<dyn Stream>, upstream: Box<dyn Stream>, options: CopyOpt
         input: Direction::new(meter::Direction::In),
         output: Direction::new(meter::Direction::Out),
         watch: idle,
+        failed: None,
         meter: options.meter,
     }
 }
@@ -78,6 +79,8 @@ pub struct Copy {
     input: Direction,
     output: Direction,
     watch: Option<Box<Watch>>,
+    /// The end that takes no more bytes, while what it still has to give is passed on.
+    failed: Option<Box<Failed>>,
     meter: Meter,
 }
 
@@ -184,23 +187,75 @@ impl Copy {
         self.input.moved().wrapping_add(self.output.moved())
     }
 
-    /// What is to happen when a direction has failed: the other end learns of it as an error.
-    fn fail(&mut self, failed: direction::Failed) -> Outcome {
-        let side = if failed.at_client {
-            Side::Client
-        } else {
-            Side::Target
-        };
+    /// What is to happen when an end has failed: the other learns of it as an error.
+    fn fail(&mut self, failed: Failed) -> Outcome {
         if failed.at_client {
             self.upstream.abort();
         } else {
             self.client.abort();
         }
+        self.failure(failed)
+    }
+
+    fn failure(&self, failed: Failed) -> Outcome {
         let mut error = Error::from(failed.error).phase(Phase::Relay);
         if error.at_side() == Side::Us {
-            error = error.side(side);
+            error = error.side(if failed.at_client {
+                Side::Client
+            } else {
+                Side::Target
+            });
         }
         self.outcome(Some(error))
+    }
+
+    /// A direction has failed. An end that takes no more may still have said something, as a
+    /// server does that refuses a request before it has read all of it: that is passed on first.
+    fn poll_failed(&mut self, cx: &mut Context<'_>, failed: Failed) -> Poll<Outcome> {
+        if !failed.writing || self.last_words(&failed).is_done() {
+            return Poll::Ready(self.fail(failed));
+        }
+        if !failed.ended_in_order() {
+            self.input.mute_end();
+            self.output.mute_end();
+        }
+        self.bound_silence(DEAF_IDLE);
+        self.poll_last_words(cx, Box::new(failed))
+    }
+
+    /// The direction from the end that failed.
+    const fn last_words(&self, failed: &Failed) -> &Direction {
+        if failed.at_client {
+            &self.input
+        } else {
+            &self.output
+        }
+    }
+
+    fn poll_last_words(&mut self, cx: &mut Context<'_>, failed: Box<Failed>) -> Poll<Outcome> {
+        let (input, output) = (&mut self.input, &mut self.output);
+        let polled = if failed.at_client {
+            input.poll(cx, &mut self.client, &mut self.upstream, &self.meter)
+        } else {
+            output.poll(cx, &mut self.upstream, &mut self.client, &self.meter)
+        };
+        let is_done = self.last_words(&failed).is_done();
+        if is_done && failed.ended_in_order() {
+            // The other end was told.
+            self.close(cx);
+            return Poll::Ready(self.failure(*failed));
+        }
+        if is_done || polled.is_ready() || self.poll_silent(cx) {
+            return Poll::Ready(self.fail(*failed));
+        }
+        self.failed = Some(failed);
+        Poll::Pending
+    }
+
+    fn poll_silent(&mut self, cx: &mut Context<'_>) -> bool {
+        let moved = self.moved();
+        let watch = self.watch.as_mut();
+        watch.is_some_and(|watch| watch.poll_idle(cx, moved))
     }
 
     /// Tells both ends that it is over: those that were not told when their direction ended.
@@ -243,6 +298,11 @@ impl Copy {
         } else {
             DEAF_IDLE
         };
+        self.bound_silence(bound);
+    }
+
+    /// Ends the copy when nothing has moved for so long, or sooner if that was asked for.
+    fn bound_silence(&mut self, bound: Duration) {
         if self.watch.as_ref().is_none_or(|watch| watch.every > bound) {
             let mut watch = Watch::new(bound);
             watch.seen = self.moved();
@@ -256,18 +316,21 @@ impl Future for Copy {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = self.get_mut();
+        if let Some(failed) = this.failed.take() {
+            return this.poll_last_words(cx, failed);
+        }
         let was_open = !this.input.is_done() && !this.output.is_done();
         if let Poll::Ready(Err(failed)) =
             this.input
                 .poll(cx, &mut this.client, &mut this.upstream, &this.meter)
         {
-            return Poll::Ready(this.fail(failed));
+            return this.poll_failed(cx, failed);
         }
         if let Poll::Ready(Err(failed)) =
             this.output
                 .poll(cx, &mut this.upstream, &mut this.client, &this.meter)
         {
-            return Poll::Ready(this.fail(failed));
+            return this.poll_failed(cx, failed);
         }
         if this.input.is_done() && this.output.is_done() {
             this.close(cx);
@@ -276,10 +339,7 @@ impl Future for Copy {
         if was_open {
             this.watch_half_closed();
         }
-        let moved = this.moved();
-        if let Some(watch) = &mut this.watch
-            && watch.poll_idle(cx, moved)
-        {
+        if this.poll_silent(cx) {
             this.close(cx);
             let half_closed = this.input.is_done() || this.output.is_done();
             let idle = Error::new(Why::TimedOut, "idle for too long").phase(Phase::Relay);

@@ -95,6 +95,84 @@ async fn a_reset_is_passed_on_as_a_reset() {
     assert_eq!((error.why(), error.at_side()), (Why::Reset, Side::Target));
 }
 
+/// An end that has something to say and takes nothing.
+#[derive(Debug)]
+struct Refusing {
+    says: &'static [u8],
+    error: std::io::ErrorKind,
+}
+
+impl tokio::io::AsyncRead for Refusing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        into: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        // A little at a time.
+        let (now, later) = self.says.split_at(self.says.len().min(5));
+        into.put_slice(now);
+        self.says = later;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl tokio::io::AsyncWrite for Refusing {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Poll::Ready(Err(self.error.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Stream for Refusing {
+    fn into_raw(self: Box<Self>) -> Result<RawStream, Box<dyn Stream>> {
+        Err(self)
+    }
+
+    fn abort(self: Box<Self>) {}
+
+    fn half_close(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn what_a_target_says_before_it_takes_no_more_is_passed_on() {
+    for error in [
+        std::io::ErrorKind::BrokenPipe,
+        std::io::ErrorKind::ConnectionReset,
+    ] {
+        let (mut client, near) = pair().await;
+        let says = b"413 Content Too Large";
+        client.write_all(b"too much").await.unwrap();
+        near.readable().await.unwrap();
+        let far = Refusing { says, error };
+        let task = tokio::spawn(copy(Box::new(near), Box::new(far), CopyOptions::default()));
+        let mut got = vec![0; says.len()];
+        client.read_exact(&mut got).await.unwrap();
+        assert_eq!(got, says);
+        let outcome = task.await.unwrap();
+        assert_eq!(outcome.output, says.len() as u64);
+        assert_eq!(outcome.error.unwrap().at_side(), Side::Target);
+        let end = client.read(&mut [0]).await;
+        if error == std::io::ErrorKind::BrokenPipe {
+            assert_eq!(end.unwrap(), 0);
+        } else {
+            assert_eq!(end.unwrap_err().kind(), error);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_slow_reader_gets_everything() {
     let (mut client, mut target, task) = proxied(CopyOptions::default()).await;
