@@ -8,7 +8,7 @@ use super::{
     build::{Builder, CHAIN},
     credentials::credentials,
     lift,
-    names::Kind,
+    names::{Kind, Names},
     query::Query,
     range::{self, expand},
     scheme::Scheme,
@@ -60,9 +60,11 @@ pub(crate) fn services(
 
     let address = Address::of(&url, &scheme);
     let addrs = listen_addresses(builder, &address, &url, source);
-    let (targets, is_relay) = (address.targets.as_str(), handler == "relay");
+    let targets = address.targets.as_str();
+    // A handler that the original does not have knows what to do with targets, or says so.
+    let takes_targets = handler == "relay" || !Names::default().has(Kind::Handler, &handler);
     let mut nodes = targets_of(builder, targets, source);
-    if !nodes.is_empty() && !is_relay {
+    if !nodes.is_empty() && !takes_targets {
         let forwarding = if FORWARDING.contains(&listener.as_str()) {
             listener.clone()
         } else {

@@ -1,1 +1,0 @@
-//! An example: a component crate of one's own, registered into a gost binary of one's own
