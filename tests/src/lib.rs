@@ -1,5 +1,7 @@
 //! End-to-end tests of the gost binary, one file per promise; this is what they share.
 
+pub mod socks5;
+
 use std::{process::Output, time::Duration};
 
 use anyhow::{Context as _, Result};
