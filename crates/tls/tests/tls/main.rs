@@ -3,6 +3,7 @@
 mod clients;
 mod files;
 
+mod peers;
 mod servers;
 mod settings;
 mod streams;
