@@ -20,8 +20,8 @@ pub(crate) struct Kept(HashMap<(TypeId, String), Vec<Arc<Entry>>>);
 struct Entry {
     /// The configuration it was made of, with all that was inherited.
     wanted: Box<dyn Any + Send + Sync>,
-    /// Its metadata, for what was read of it.
-    values: Values,
+    /// The keys of its metadata that were read by the time it was made.
+    read: Vec<String>,
     made: Box<dyn Any + Send + Sync>,
 }
 
@@ -64,7 +64,7 @@ impl<'a> Keeper<'a> {
         let made = make.await?;
         let entry = Entry {
             wanted: Box::new(wanted),
-            values: values.clone(),
+            read: read_keys(values),
             made: Box::new(made.clone()),
         };
         self.put::<W, T>(place, Arc::new(entry));
@@ -78,7 +78,7 @@ impl<'a> Keeper<'a> {
     {
         let entry = Entry {
             wanted: Box::new(wanted),
-            values: values.clone(),
+            read: read_keys(values),
             made: Box::new(()),
         };
         self.put::<W, ()>(place, Arc::new(entry));
@@ -95,11 +95,8 @@ impl<'a> Keeper<'a> {
             let same = entry.wanted.downcast_ref::<W>() == Some(wanted);
             same && !self.is_taken::<W, T>(place, entry)
         })?;
-        for new in values.iter() {
-            let old = entry.values.find(&new.key);
-            if old.is_some_and(|old| old.mark.is_read()) {
-                new.mark.read();
-            }
+        for key in &entry.read {
+            values.get(&[key]);
         }
         let made = entry.made.downcast_ref::<T>()?.clone();
         self.put::<W, T>(place, entry.clone());
@@ -117,6 +114,11 @@ impl<'a> Keeper<'a> {
         let mut now = self.now.lock();
         now.0.entry(key::<W, T>(place)).or_default().push(entry);
     }
+}
+
+fn read_keys(values: &Values) -> Vec<String> {
+    let read = values.iter().filter(|entry| entry.mark.is_read());
+    read.map(|entry| entry.key.clone()).collect()
 }
 
 fn key<W: 'static, T: 'static>(place: &str) -> (TypeId, String) {

@@ -1,0 +1,5 @@
+//! Configurations as they run: through all components, over real sockets.
+
+mod property;
+mod reload;
+mod support;
