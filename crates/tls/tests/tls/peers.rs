@@ -1,4 +1,4 @@
-//! Other people's TLS: OpenSSL and GnuTLS, at either end, with keys of every kind.
+//! Other people's TLS: `OpenSSL` and `GnuTLS`, at either end, with keys of every kind.
 
 use std::{path::Path, process::Stdio};
 
