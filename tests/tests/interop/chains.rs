@@ -167,7 +167,11 @@ impl Nodes {
             hops.push(Hop {
                 addr: addr.context("no such node")?,
                 connector: protocol,
-                connector_metadata: json!({}),
+                // As between a pair: the original loses sessions of smux with TLS inside.
+                connector_metadata: match *protocol {
+                    "socks5" => json!({"notls": *channel == "mtcp"}),
+                    _ => json!({}),
+                },
                 auth: auth(protocol),
                 dialer: channel,
                 dialer_metadata: json!({}),

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     nodes::{Config, Hop, part, with_chain},
-    table::{Addresses, Channel, Datagrams, Login, PROTOCOLS, Pairing, Place, Protocol},
+    table::{Addresses, Channel, Datagrams, HalfClose, Login, PROTOCOLS, Pairing, Place, Protocol},
     targets::{Door, Targets},
 };
 
@@ -87,6 +87,7 @@ impl Pair {
         let folder = tempfile::tempdir()?;
         let mut setup = Setup {
             channel: self.channel,
+            pairing: self.pairing,
             folder: &folder,
             targets,
             server: Config::default(),
@@ -129,6 +130,7 @@ impl Pair {
 
 struct Setup<'a> {
     channel: &'static Channel,
+    pairing: Pairing,
     folder: &'a TempDir,
     targets: &'a Targets,
     server: Config,
@@ -166,7 +168,10 @@ impl Setup<'_> {
         let hop = Hop {
             addr,
             connector: protocol.connector,
-            connector_metadata: serde_json::from_str(protocol.metadata)?,
+            connector_metadata: protocol.connector_metadata(
+                self.channel.half_close == HalfClose::No,
+                self.pairing.needs_reference(),
+            )?,
             auth,
             dialer: self.channel.name,
             dialer_metadata: self.channel_metadata()?,

@@ -18,11 +18,11 @@ use crate::{
 };
 
 /// Bytes in each direction of the large exchange.
-const LARGE: usize = 3 << 20;
+const LARGE: usize = 2 << 20;
 
 /// Connections at once, and bytes in each direction of each.
-const MANY: u64 = 12;
-const EACH: usize = 100_000;
+const MANY: u64 = 8;
+const EACH: usize = 60_000;
 
 pub(crate) async fn connect(port: u16) -> Result<TcpStream> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await;
