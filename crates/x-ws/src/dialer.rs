@@ -13,11 +13,11 @@ options! {
     pub struct WsDialerOptions {
         /// What the server is called in the request; empty for the address of the node.
         host: String = String::new(), "ws.host" | "host";
-        /// Send a ping after each `ttl` of silence, and end the connection after another one
-        /// without an answer. Unless given, a ping goes after 30 seconds of silence, for the sake
+        /// Send a ping every `ttl` in which no data came, and end the connection when another one
+        /// passes without a sign of life. Unless given, a ping goes every 30 seconds, for the sake
         /// of proxies on the way, and need not be answered; `false` sends none.
         keepalive: Option<bool> = None, "ws.keepalive" | "keepalive";
-        /// The silence after which a ping is sent, where `keepalive` is true.
+        /// How often a ping is sent, where `keepalive` is true.
         ttl: Duration = TTL, "ttl" | "keepalive.interval";
         ..ws: WsOptions;
         ..tcp: TcpKeepalive;
@@ -29,10 +29,10 @@ options! {
     pub struct MwsDialerOptions {
         /// What the server is called in the request; empty for the address of the node.
         host: String = String::new(), "ws.host" | "host";
-        /// Send a ping after each `ttl` of silence, and end the session after another one without
-        /// an answer. Sessions have signs of life of their own besides.
+        /// Send a ping every `ttl` in which no data came, and end the session when another one
+        /// passes without a sign of life. Sessions have signs of life of their own besides.
         keepalive: bool = false, "ws.keepalive" | "keepalive";
-        /// The silence after which a ping is sent, where `keepalive` is true.
+        /// How often a ping is sent, where `keepalive` is true.
         ttl: Duration = TTL, "ttl" | "keepalive.interval";
         ..ws: WsOptions;
         ..tcp: TcpKeepalive;

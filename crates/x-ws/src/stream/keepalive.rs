@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep};
 /// How a client keeps a connection alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
-    /// Silence after which a ping is sent.
+    /// A ping is sent so often, but not while data comes.
     pub every: Duration,
     /// End the connection when a ping was followed by as much silence.
     pub strict: bool,
@@ -31,6 +31,8 @@ pub(super) struct Clock {
     sleep: Pin<Box<Sleep>>,
     /// Something has come since the clock last went off.
     heard: bool,
+    /// The same, and it was data.
+    busy: bool,
     /// A ping was sent, and nothing has come since.
     asked: bool,
 }
@@ -41,26 +43,27 @@ impl Clock {
             how,
             sleep: Box::pin(tokio::time::sleep(how.every)),
             heard: false,
+            busy: false,
             asked: false,
         }
     }
 
-    pub(super) const fn hear(&mut self) {
+    /// Something has come: data, or an answer to a ping.
+    pub(super) const fn hear(&mut self, data: bool) {
         self.heard = true;
+        self.busy |= data;
     }
 
     /// To be asked when there is nothing to read: what was not read yet is no silence.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
         while self.sleep.as_mut().poll(cx).is_ready() {
             self.sleep.as_mut().reset(Instant::now() + self.how.every);
-            if std::mem::take(&mut self.heard) {
-                self.asked = false;
-            } else if !self.asked {
-                self.asked = true;
-                return Poll::Ready(Due::Ping);
-            } else if self.how.strict {
+            let heard = std::mem::take(&mut self.heard);
+            if self.asked && !heard && self.how.strict {
                 return Poll::Ready(Due::Lost);
-            } else {
+            }
+            self.asked = !std::mem::take(&mut self.busy);
+            if self.asked {
                 return Poll::Ready(Due::Ping);
             }
         }

@@ -296,7 +296,7 @@ impl AsyncRead for WsStream {
             let payload = this.decoder.decode(filled);
             buf.set_filled(start + payload);
             if let Some(clock) = &mut this.clock {
-                clock.hear();
+                clock.hear(payload > 0);
             }
             this.take_events(cx);
             if payload > 0 {
