@@ -106,3 +106,8 @@ fn names(components: &Registry) -> Names {
     }
     names
 }
+
+/// The programs of the guide compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/embedding.md")]
+struct Guide;

@@ -69,7 +69,7 @@ impl Check<'_> {
             admissions => "admissions", bypasses => "bypasses", resolvers => "resolvers", hosts => "hosts",
             ingresses => "ingresses", routers => "routers", sds => "sds", recorders => "recorders",
             rewriters => "rewriters", caches => "caches", limiters => "limiters", quotas => "quotas",
-            climiters => "climiters", rlimiters => "rlimiters", observers => "observers"
+            climiters => "climiters", rlimiters => "rlimiters", observers => "observers", loggers => "loggers"
         );
         for auther in &config.authers {
             let loaders = [
@@ -79,6 +79,9 @@ impl Check<'_> {
                 (auther.plugin.is_some(), "plugin"),
             ];
             self.unsupported_keys(&auther.place, &loaders);
+        }
+        if let Some(log) = config.log.as_ref().filter(|log| log.rotation.is_some()) {
+            self.unsupported(&log.place, "rotation");
         }
         if let Some(api) = &config.api {
             self.unsupported(&api.place, "addr");
