@@ -207,6 +207,10 @@ pub(crate) struct Relay {
     _permit: Option<ConnPermit>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "bytes are the usual case, and are worth one allocation less"
+)]
 enum Moving {
     Bytes(Copy),
     Datagrams(BoxFuture<'static, Outcome>),
