@@ -10,7 +10,8 @@ use gost_chain::{
 };
 use gost_config::{self as config, Place, Problem};
 use gost_core::{
-    routing::{Chain, Hop},
+    policy::Answer,
+    routing::{Chain, Choice, Hop, Node, Request},
     values::Values,
 };
 use gost_net::sockets::Sockets;
@@ -65,12 +66,16 @@ impl Builder<'_> {
         })
     }
 
-    /// A hop with its nodes.
+    /// A hop with its nodes. One that is given none, as `direct://` is, ends the way before it.
     pub(crate) async fn hop(
         &self,
         place: &str,
         hop: &config::Hop,
     ) -> Result<Arc<dyn Hop>, Problem> {
+        if hop.nodes.is_empty() {
+            let make = async { Ok(Arc::new(NoNodes) as Arc<dyn Hop>) };
+            return self.keeper.keep(place, (), &hop.metadata, make).await;
+        }
         let inherited = hop_options(hop);
         let mut members = Vec::with_capacity(hop.nodes.len());
         for node in &hop.nodes {
@@ -174,5 +179,18 @@ impl Builder<'_> {
         self.keeper
             .keep(place, group.clone(), &Values::new(), make)
             .await
+    }
+}
+
+/// A hop that was never meant to have nodes. To have some and none that will do is another matter.
+struct NoNodes;
+
+impl Hop for NoNodes {
+    fn select<'a>(
+        &'a self,
+        _: &'a Request,
+        _: &'a [Arc<Node>],
+    ) -> Answer<'a, gost_core::Result<Choice>> {
+        Answer::Now(Ok(Choice::Skip))
     }
 }

@@ -162,8 +162,15 @@ impl ServiceSession {
                     node.marker.reset();
                     return Ok(upstream);
                 }
+                // The way there failed, which is the same to every target.
+                Err(error) if error.node().is_some() || error.why() == Why::NoRoute => {
+                    return Err(error);
+                }
                 Err(error) => {
-                    node.marker.mark();
+                    // What a rule of ours keeps out is no failure.
+                    if error.why() != Why::Denied {
+                        node.marker.mark();
+                    }
                     tracing::debug!(
                         service = %self.record.service, sid = %self.record.id, node = %node.addr.name, "{error}"
                     );

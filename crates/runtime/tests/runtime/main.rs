@@ -2,4 +2,5 @@
 
 mod property;
 mod reload;
+mod routing;
 mod support;

@@ -5,7 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
@@ -82,7 +82,7 @@ pub(crate) fn text(problems: &[Problem]) -> String {
 /// A server that says its name to everybody, and then gives back what it gets.
 pub(crate) struct Named {
     pub(crate) addr: SocketAddr,
-    accepted: Arc<AtomicUsize>,
+    peers: Arc<Mutex<Vec<SocketAddr>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -90,13 +90,13 @@ impl Named {
     pub(crate) async fn start(name: u8) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let accepted = Arc::new(AtomicUsize::new(0));
-        let count = accepted.clone();
+        let peers = Arc::<Mutex<Vec<_>>>::default();
+        let seen = peers.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut clients = JoinSet::new();
-            while let Ok((mut stream, _)) = listener.accept().await {
-                count.fetch_add(1, SeqCst);
+            while let Ok((mut stream, peer)) = listener.accept().await {
+                seen.lock().unwrap().push(peer);
                 clients.spawn(async move {
                     stream.write_all(&[name]).await?;
                     let (mut read, mut write) = stream.split();
@@ -107,14 +107,19 @@ impl Named {
         });
         Self {
             addr,
-            accepted,
+            peers,
             _tasks: tasks,
         }
     }
 
     /// How many have connected.
     pub(crate) fn accepted(&self) -> usize {
-        self.accepted.load(SeqCst)
+        self.peers.lock().unwrap().len()
+    }
+
+    /// Who connected last.
+    pub(crate) fn last_peer(&self) -> SocketAddr {
+        *self.peers.lock().unwrap().last().expect("somebody")
     }
 }
 
