@@ -1,6 +1,6 @@
 //! Every example of the quick start in README.md does what it says.
 
-use gost_testkit::{ports, tcp, udp};
+use gost_testkit::{peers, ports, tcp, udp};
 use gost_tests::{curl, exchange, gost, gost_logged, web};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,6 +112,41 @@ async fn a_chain_of_relay_and_http() -> anyhow::Result<()> {
     let _entry = gost(&args, entry).await?;
     let proxy = format!("socks5h://127.0.0.1:{entry}");
     let output = curl(&["-x", &proxy, &format!("http://localhost:{web}/")]).await?;
+    assert_eq!(
+        output.stdout,
+        b"hello",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_server_that_is_verified() -> anyhow::Result<()> {
+    let Some(openssl) = peers::need("openssl") else {
+        return Ok(());
+    };
+    let web = web(b"hello").await?;
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (cert, key) = (file("cert.pem"), file("key.pem"));
+    let line = format!(
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout {key} -out {cert}"
+    );
+    let made = tokio::process::Command::new(openssl)
+        .args(line.split(' '))
+        .output()
+        .await?;
+    anyhow::ensure!(made.status.success(), "no certificate");
+    let (node, entry) = (ports::tcp(), ports::tcp());
+    let listen = format!("relay+tls://alice:secret@127.0.0.1:{node}?cert={cert}&key={key}");
+    let _node = gost(&["-L", &listen], node).await?;
+    // The certificate is its own issuer, which the system does not know.
+    let to = format!("relay+tls://alice:secret@localhost:{node}?secure=true&ca={cert}");
+    let listen = format!("127.0.0.1:{entry}");
+    let _entry = gost(&["-L", &listen, "-F", &to], entry).await?;
+    let proxy = format!("socks5h://127.0.0.1:{entry}");
+    let output = curl(&["-x", &proxy, &format!("http://127.0.0.1:{web}/")]).await?;
     assert_eq!(
         output.stdout,
         b"hello",
