@@ -10,8 +10,9 @@ use std::{
 use gost_core::stream::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How much one read takes: four records of the largest size, nearly.
-const SIZE: usize = 64 * 1024;
+/// How much one read takes: what 64 KiB become in four records, of which each costs some 30 bytes
+/// more. Less would leave an end of the last to a read of its own.
+const SIZE: usize = 65 * 1024;
 
 /// More buffers than this are given back to the allocator.
 const KEPT: usize = 4;
