@@ -1,6 +1,8 @@
 //! End-to-end tests of the gost binary, one file per promise; this is what they share.
 
+pub mod dns;
 pub mod socks5;
+pub mod ssh;
 
 use std::{process::Output, time::Duration};
 

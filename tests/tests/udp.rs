@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use gost_testkit::{PATIENCE, peers, ports, process::Process, tcp, udp};
-use gost_tests::{gost, gost_logged};
+use gost_tests::{dns, gost, gost_logged};
 use tokio::{net::UdpSocket, process::Command, task::JoinSet};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -186,37 +186,12 @@ async fn what_is_dropped_is_counted_and_said() -> Result<()> {
     Ok(())
 }
 
-/// Answers questions for addresses, all with the same one.
-async fn name_server() -> Result<SocketAddr> {
-    let socket = UdpSocket::bind("127.0.0.1:0").await?;
-    let address = socket.local_addr()?;
-    tokio::spawn(async move {
-        let mut buffer = [0; 1500];
-        while let Ok((n, from)) = socket.recv_from(&mut buffer).await {
-            if let Some(answer) = answer(&buffer[..n]) {
-                let _ = socket.send_to(&answer, from).await;
-            }
-        }
-    });
-    Ok(address)
-}
-
-/// Header, the question again, and one record of type A.
-fn answer(query: &[u8]) -> Option<Vec<u8>> {
-    let name = query.get(12..)?.iter().position(|byte| *byte == 0)?;
-    let mut answer = query.get(..2)?.to_vec();
-    answer.extend([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
-    answer.extend(query.get(12..12 + name + 5)?);
-    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 33]);
-    Some(answer)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn dig_asks_through_a_forward() -> Result<()> {
     let Some(dig) = peers::need("dig").map(Arc::new) else {
         return Ok(());
     };
-    let server = name_server().await?;
+    let server = dns::name_server().await?;
     for options in ["", "?keepalive=true", "?stateless=true"] {
         let (_gost, local) = forward(V4, server, options).await?;
         let mut questions = JoinSet::new();
