@@ -1,6 +1,9 @@
 //! Remote TCP ports and Unix sockets.
 
-use std::time::Duration;
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -98,6 +101,30 @@ async fn a_port_alone_is_that_of_every_address() -> Result<()> {
             let ready = served.ready_at(([127, 0, 0, 2], remote).into()).await;
             ready.with_context(|| format!("{scheme}: server {server:?}, client {client:?}"))?;
             assert_eq!(exchange(remote, b"ping").await?, b"ping");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_may_be_ipv6() -> Result<()> {
+    let target = tcp::Server::start_on(Ipv6Addr::LOCALHOST.into(), tcp::Behaviour::Echo).await?;
+    for scheme in ["relay", "socks5"] {
+        for (server, client) in pairs() {
+            let (port, remote) = (ports::tcp(), ports::tcp());
+            let at = |port: u16| SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+            let node = format!("{scheme}://{}", at(port));
+            let mut served = server.start(&["-L", &format!("{node}?bind=true")])?;
+            served.ready_at(at(port)).await?;
+            let rtcp = format!("rtcp://{}/{}", at(remote), target.address());
+            let _client = client.start(&["-L", &rtcp, "-F", &node])?;
+            let ready = served.ready_at(at(remote)).await;
+            ready.with_context(|| format!("{scheme}: server {server:?}, client {client:?}"))?;
+            let mut visitor = TcpStream::connect(at(remote)).await?;
+            visitor.write_all(b"ping").await?;
+            let mut back = [0; 4];
+            tokio::time::timeout(PATIENCE, visitor.read_exact(&mut back)).await??;
+            assert_eq!(&back, b"ping");
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Remote UDP ports.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 
 use anyhow::{Context as _, Result, ensure};
 use gost_testkit::{PATIENCE, ports, process::Process, udp};
@@ -99,6 +99,30 @@ async fn a_burst_arrives_whole() -> Result<()> {
             numbers.push(answer[0]);
         }
         assert_eq!(numbers, (0..200).collect::<Vec<_>>(), "{node}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_may_be_ipv6() -> Result<()> {
+    let v6 = |port: u16| SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+    let target = udp::Server::start_on(Ipv6Addr::LOCALHOST.into(), udp::Behaviour::Echo).await?;
+    for scheme in ["relay", "socks5"] {
+        let (port, remote) = (ports::tcp(), ports::udp());
+        let node = format!("{scheme}://{}", v6(port));
+        let mut served = Ours.start(&["-L", &format!("{node}?bind=true&udp=true")])?;
+        served.ready_at(v6(port)).await?;
+        let rudp = format!("rudp://{}/{}", v6(remote), target.address());
+        let _client = Ours.start(&["-L", &rudp, "-F", &node])?;
+        served.ready_udp(remote).await?;
+        let client = udp::client(v6(remote)).await?;
+        for size in [1, 1_452, udp::MAX_DATAGRAM] {
+            let sent = vec![size as u8; size];
+            client.send(&sent).await?;
+            let answer = udp::receive(&client, PATIENCE).await;
+            let answer = answer.with_context(|| format!("{scheme}: {size} bytes"))?;
+            assert!(answer == sent, "{scheme}: {size} bytes");
+        }
     }
     Ok(())
 }

@@ -4,7 +4,10 @@ use std::{
     fmt,
     fs::Permissions,
     io,
-    os::{fd::AsFd, unix::fs::PermissionsExt},
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt, PermissionsExt},
+    },
     sync::Arc,
 };
 
@@ -73,10 +76,11 @@ pub fn unix(path: &str, mode: Option<u32>, door: &Door) -> Result<Box<dyn Listen
     }))
 }
 
-/// True for a socket that refuses connections.
+/// True for a socket that refuses connections. Other files refuse them too, and are none of ours.
 fn is_stale(path: &str) -> bool {
-    std::os::unix::net::UnixStream::connect(path)
-        .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+    std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
+        && std::os::unix::net::UnixStream::connect(path)
+            .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// A listening Unix socket.
