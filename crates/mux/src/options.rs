@@ -13,24 +13,27 @@ options! {
     /// and version. Source of names and defaults: `internal/util/mux` of the original.
     pub struct MuxOptions {
         /// The protocol, `smux` or `yamux`.
-        kind: String = "smux".into(), "mux.type";
+        kind: String = "smux".into(), "mux.type" | "muxType";
         /// The version of smux, 1 or 2; 0 for the channel's own: 2 for mtcp, otherwise 1.
-        version: i64 = 0, "mux.version";
+        version: i64 = 0, "mux.version" | "muxVersion";
         /// Send no signs of life, and do not miss those of the peer.
-        keepalive_disabled: bool = false, "mux.keepaliveDisabled";
+        keepalive_disabled: bool = false, "mux.keepaliveDisabled" | "muxKeepaliveDisabled";
         /// Time between two signs of life; 0 for the default, 10s for smux and 30s for yamux.
-        keepalive_interval: Duration = Duration::ZERO, "mux.keepaliveInterval";
+        keepalive_interval: Duration = Duration::ZERO, "mux.keepaliveInterval" | "muxKeepaliveInterval";
         /// Silence of the peer that ends a session (smux); not shorter than the interval.
-        keepalive_timeout: Duration = Duration::from_secs(30), "mux.keepaliveTimeout";
+        keepalive_timeout: Duration = Duration::from_secs(30), "mux.keepaliveTimeout" | "muxKeepaliveTimeout";
         /// The largest frame that is sent, in bytes, up to 65535 (smux).
-        max_frame_size: i64 = 32768, "mux.maxFrameSize";
+        max_frame_size: i64 = 32768, "mux.maxFrameSize" | "muxMaxFrameSize";
         /// How many bytes of all streams may wait to be read before the session is read no
         /// further (smux).
-        max_receive_buffer: i64 = 4_194_304, "mux.maxReceiveBuffer";
-        /// How many bytes of one stream may wait to be read (version 2 of smux).
-        max_stream_buffer: i64 = 65536, "mux.maxStreamBuffer";
+        max_receive_buffer: i64 = 4_194_304, "mux.maxReceiveBuffer" | "muxMaxReceiveBuffer";
+        /// How many bytes of one stream may wait to be read (version 2 of smux), to begin with.
+        max_stream_buffer: i64 = 65536, "mux.maxStreamBuffer" | "muxMaxStreamBuffer";
+        /// How many bytes more the streams of a session may have together, where the path is long
+        /// and fast (version 2 of smux); less than 0 for none.
+        max_window_growth: i64 = 16_777_216, "mux.maxWindowGrowth";
         /// How many bytes of one stream may wait to be read, at least 262144 (yamux).
-        max_stream_window: i64 = 262_144, "mux.maxStreamWindow";
+        max_stream_window: i64 = 262_144, "mux.maxStreamWindow" | "muxMaxStreamWindow";
     }
 }
 
@@ -79,6 +82,10 @@ impl MuxOptions {
             max_frame_size: size(self.max_frame_size, default.max_frame_size),
             max_receive_buffer: size(self.max_receive_buffer, default.max_receive_buffer),
             max_stream_buffer: size(self.max_stream_buffer, default.max_stream_buffer),
+            max_window_growth: match usize::try_from(self.max_window_growth) {
+                Ok(0) => default.max_window_growth,
+                growth => growth.unwrap_or(0),
+            },
             accept_backlog: BACKLOG,
             ..default
         };
@@ -151,6 +158,7 @@ fn refused(error: &ConfigError) -> Error {
         ConfigError::MaxStreamBuffer | ConfigError::StreamAboveReceiveBuffer => {
             "mux.maxStreamBuffer"
         }
+        ConfigError::MaxWindowGrowth => "mux.maxWindowGrowth",
         ConfigError::SendBuffer => "mux",
     };
     bad(key, &error.to_string())
@@ -212,6 +220,34 @@ mod tests {
     }
 
     #[test]
+    fn the_flat_names_of_the_documentation_of_the_original_are_known_too() {
+        let smux = |key, value| settings(key, value).unwrap().smux;
+        assert_eq!(smux("muxKeepAliveDisabled", "true").keep_alive, None);
+        assert_eq!(smux("muxMaxFrameSize", "1000").max_frame_size, 1000);
+        assert_eq!(
+            smux("muxMaxReceiveBuffer", "65536").max_receive_buffer,
+            65536
+        );
+        assert_eq!(smux("muxMaxStreamBuffer", "1000").max_stream_buffer, 1000);
+        assert_eq!(smux("muxVersion", "1").version, Version::V1);
+        let keep_alive = smux("muxKeepAliveTimeout", "40s").keep_alive.unwrap();
+        assert_eq!(keep_alive.timeout, Duration::from_secs(40));
+    }
+
+    #[test]
+    fn windows_grow_unless_told_not_to() {
+        let growth = |value| {
+            settings("mux.maxWindowGrowth", value)
+                .unwrap()
+                .smux
+                .max_window_growth
+        };
+        assert_eq!(growth("0"), 16 << 20);
+        assert_eq!(growth("1048576"), 1 << 20);
+        assert_eq!(growth("-1"), 0);
+    }
+
+    #[test]
     fn errors_name_the_key() {
         for (key, value) in [
             ("mux.type", "mplex"),
@@ -219,6 +255,7 @@ mod tests {
             ("mux.maxFrameSize", "65536"),
             ("mux.maxReceiveBuffer", "2147483648"),
             ("mux.maxStreamBuffer", "4194305"),
+            ("mux.maxWindowGrowth", "2147483648"),
         ] {
             let error = settings(key, value).unwrap_err();
             assert_eq!(error.why(), Why::BadInput);

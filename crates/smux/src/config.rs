@@ -45,6 +45,12 @@ pub struct Config {
     /// The window that is announced for each stream in version 2; 64 KiB by
     /// default. Must not exceed `max_receive_buffer`.
     pub max_stream_buffer: usize,
+    /// How much larger all windows of a session together may become than
+    /// `max_stream_buffer` for each stream, in version 2: windows grow with
+    /// the product of bandwidth and delay that is measured. 16 MiB by
+    /// default, 0 for never. Data within it does not count against
+    /// `max_receive_buffer`. Not part of the protocol.
+    pub max_window_growth: usize,
     /// How many streams opened by the peer may wait for [`accept`]; further
     /// ones are answered with FIN. 1024 by default. Not part of the protocol.
     ///
@@ -88,6 +94,9 @@ pub enum ConfigError {
     /// The stream buffer is larger than the receive buffer.
     #[error("max stream buffer must not be larger than max receive buffer")]
     StreamAboveReceiveBuffer,
+    /// The growth of windows is not 0 to 1073741823.
+    #[error("max window growth must be at most 1073741823")]
+    MaxWindowGrowth,
     /// The send buffer is zero, so that nothing could ever be sent.
     #[error("send buffer must be positive")]
     SendBuffer,
@@ -148,6 +157,9 @@ impl Config {
         if self.max_stream_buffer > self.max_receive_buffer {
             return Err(ConfigError::StreamAboveReceiveBuffer);
         }
+        if self.max_window_growth > LARGEST_BUFFER / 2 {
+            return Err(ConfigError::MaxWindowGrowth);
+        }
         if self.send_buffer == 0 {
             return Err(ConfigError::SendBuffer);
         }
@@ -163,6 +175,7 @@ impl Default for Config {
             max_frame_size: 32768,
             max_receive_buffer: 4 << 20,
             max_stream_buffer: 64 << 10,
+            max_window_growth: 16 << 20,
             accept_backlog: 1024,
             send_buffer: 128 << 10,
             copy_below: 8 << 10,
@@ -222,6 +235,11 @@ mod tests {
             Err(ConfigError::StreamAboveReceiveBuffer)
         );
         assert_eq!(with(|c| c.max_receive_buffer = 65536), Ok(()));
+        assert_eq!(
+            with(|c| c.max_window_growth = 1 << 30),
+            Err(ConfigError::MaxWindowGrowth)
+        );
+        assert_eq!(with(|c| c.max_window_growth = 0), Ok(()));
         assert_eq!(with(|c| c.send_buffer = 0), Err(ConfigError::SendBuffer));
     }
 

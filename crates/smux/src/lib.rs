@@ -13,6 +13,8 @@
 //!   [`Session::wants_write`] is true after another call.
 //! * [`Session::poll_event`] tells which tasks to wake, after each of
 //!   `receive`, `transmit`, `write`, `on_timeout`.
+//! * [`Session::set_time`] tells the time before `receive` and `transmit`:
+//!   from that round trips are measured, for windows that grow (version 2).
 //! * [`Session::on_timeout`] is called at [`Session::next_timeout`].
 //!
 //! Streams are numbers. [`Session::open`] and [`Session::accept`] give them
@@ -75,7 +77,9 @@
 //! that is all: one reader that stalls long enough stops all streams of the
 //! session, and only another session helps ([`Stats::unread`] shows it). In
 //! version 2 each stream has a window besides, so that a stalled reader holds
-//! up its own stream only. On the sending side streams take turns.
+//! up its own stream only. Windows that would limit a stream on a long path
+//! grow, within [`Config::max_window_growth`] for all streams together. On the
+//! sending side streams take turns.
 
 pub mod frame;
 
@@ -87,6 +91,7 @@ mod receive;
 mod send;
 mod session;
 mod stream;
+mod window;
 
 pub use config::{Config, ConfigError, KeepAlive, Version};
 pub use error::{OpenError, SessionError, StreamError};

@@ -3,7 +3,7 @@
 //! Data is copied once, behind its header, into one buffer; the whole of it
 //! is handed to the connection at a time, so that many frames share a write.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::mem;
 
@@ -11,6 +11,7 @@ use bytes::Buf;
 
 use crate::config::{Config, Version};
 use crate::frame::{Command, HEADER_LEN, Header, StreamId, UPDATE_LEN};
+use crate::stream::Writer;
 
 /// The longest write that may go express, header not included.
 const EXPRESS_LEN: usize = 2 << 10;
@@ -20,6 +21,11 @@ const EXPRESS_SHARE: usize = 8;
 
 /// How much memory [`Outgoing`] keeps for control frames.
 const KEPT_CONTROL: usize = 4 << 10;
+
+/// The place of a writer among those that wait. Never repeats: 2^64 writes
+/// take longer than any session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
 
 /// Frames that are being built up while earlier ones are written.
 #[derive(Debug)]
@@ -38,7 +44,10 @@ pub(crate) struct SendQueue {
     /// The buffer that `Outgoing` gave back.
     spare: Vec<u8>,
     /// Writers waiting for room, in the order of their turns.
-    waiting: VecDeque<StreamId>,
+    waiting: BTreeMap<Ticket, StreamId>,
+    next_ticket: Ticket,
+    /// Writers whose turn has come, and who did not write yet.
+    turns_out: usize,
 }
 
 /// Bytes that the session has handed over for writing.
@@ -70,7 +79,9 @@ impl SendQueue {
             round: 0,
             express_left: config.send_buffer / EXPRESS_SHARE,
             spare: Vec::new(),
-            waiting: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            next_ticket: Ticket(0),
+            turns_out: 0,
         }
     }
 
@@ -209,23 +220,49 @@ impl SendQueue {
         self.waiting.len()
     }
 
-    pub(crate) fn wait(&mut self, stream: StreamId) {
-        self.waiting.push_back(stream);
+    /// Lets a writer wait; one whose turn had come keeps its place.
+    pub(crate) fn wait(&mut self, stream: StreamId, before: Writer) -> Writer {
+        let ticket = match before {
+            Writer::Queued(ticket) | Writer::Turn(ticket) => ticket,
+            Writer::Free | Writer::Window => self.draw(),
+        };
+        self.waiting.insert(ticket, stream);
+        Writer::Queued(ticket)
     }
 
-    /// For a writer whose turn had come but found no room.
-    pub(crate) fn wait_first(&mut self, stream: StreamId) {
-        self.waiting.push_front(stream);
+    /// The first who waits.
+    pub(crate) fn next_waiting(&mut self) -> Option<(Ticket, StreamId)> {
+        self.waiting.pop_first()
     }
 
-    pub(crate) fn next_waiting(&mut self) -> Option<StreamId> {
-        self.waiting.pop_front()
-    }
-
-    pub(crate) fn wait_no_more(&mut self, stream: StreamId) {
-        if let Some(at) = self.waiting.iter().position(|&other| other == stream) {
-            self.waiting.remove(at);
+    /// Forgets what a writer waits for.
+    pub(crate) fn leave(&mut self, writer: Writer) -> Writer {
+        match writer {
+            Writer::Queued(ticket) => {
+                self.waiting.remove(&ticket);
+            }
+            Writer::Turn(_) => self.turns_out -= 1,
+            Writer::Free | Writer::Window => {}
         }
+        Writer::Free
+    }
+
+    /// Notes that the turn of a writer has come.
+    pub(crate) fn give(&mut self, ticket: Ticket) -> Writer {
+        self.turns_out += 1;
+        Writer::Turn(ticket)
+    }
+
+    /// A place behind all others.
+    pub(crate) fn draw(&mut self) -> Ticket {
+        let Ticket(number) = self.next_ticket;
+        self.next_ticket = Ticket(number + 1);
+        Ticket(number)
+    }
+
+    /// Whether a turn was given that nobody took yet.
+    pub(crate) fn turn_is_out(&self) -> bool {
+        self.turns_out > 0
     }
 
     #[cfg(test)]
@@ -240,9 +277,6 @@ impl SendQueue {
             if buffer.is_empty() {
                 *buffer = Vec::new();
             }
-        }
-        if self.waiting.is_empty() {
-            self.waiting = VecDeque::new();
         }
     }
 }

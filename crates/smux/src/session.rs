@@ -11,7 +11,8 @@ use crate::keepalive::Timers;
 use crate::parse::Parser;
 use crate::receive::Spares;
 use crate::send::SendQueue;
-use crate::stream::{Stream, Writer};
+use crate::stream::Stream;
+use crate::window::Growth;
 
 mod receiving;
 mod sending;
@@ -56,6 +57,8 @@ pub struct Stats {
     pub backlog: usize,
     /// Bytes received and not read yet, over all streams.
     pub unread: usize,
+    /// Those of them that count against [`Config::max_receive_buffer`].
+    pub counted: usize,
     /// Bytes queued for sending, those handed to [`Outgoing`] not included.
     ///
     /// [`Outgoing`]: crate::Outgoing
@@ -81,6 +84,13 @@ pub struct Session {
     parser: Parser,
     spares: Spares,
     unread: usize,
+    /// Those that count against the receive buffer.
+    counted: usize,
+    growth: Growth,
+    /// The time, as far as it was told.
+    now: Option<Instant>,
+    /// When windows were last looked at that nobody uses.
+    rested: Instant,
     // Sending.
     send: SendQueue,
     updates: Vec<StreamId>,
@@ -110,6 +120,10 @@ impl Session {
             parser: Parser::new(config.version),
             spares: Spares::default(),
             unread: 0,
+            counted: 0,
+            growth: Growth::new(&config),
+            now: None,
+            rested: now,
             send: SendQueue::new(&config),
             updates: Vec::new(),
             nop_due: false,
@@ -136,7 +150,7 @@ impl Session {
             }
         };
         self.streams
-            .insert(id, Stream::new(true, self.send.past_round()));
+            .insert(id, Stream::new(true, self.send.past_round(), &self.config));
         self.send.push_control(Command::Syn, id);
         self.limit_excess();
         Ok(id)
@@ -168,10 +182,7 @@ impl Session {
         let stream = self.streams.get_mut(&id).ok_or(StreamError::Unknown)?;
         if !stream.finished {
             stream.finished = true;
-            if stream.writer == Writer::Queued {
-                self.send.wait_no_more(id);
-            }
-            stream.writer = Writer::Free;
+            stream.writer = self.send.leave(stream.writer);
             self.send.push_fin(id);
             self.limit_excess();
         }
@@ -186,13 +197,12 @@ impl Session {
     /// in memory. The protocol has no reset: the peer can not tell a stream
     /// that was released early from one that was finished.
     pub fn release(&mut self, id: StreamId) {
-        let Some(stream) = self.streams.remove(&id) else {
+        let Some(mut stream) = self.streams.remove(&id) else {
             return;
         };
-        self.return_budget(stream.incoming.unread());
-        if stream.writer == Writer::Queued {
-            self.send.wait_no_more(id);
-        }
+        stream.reading.release(&mut self.growth);
+        self.return_budget(stream.incoming.unread(), 0);
+        self.send.leave(stream.writer);
         if !stream.finished && self.error.is_none() {
             self.send.push_fin(id);
             self.limit_excess();
@@ -219,6 +229,12 @@ impl Session {
         None
     }
 
+    /// Tells the time. Windows grow only while it is told before
+    /// [`receive`](Self::receive) and [`transmit`](Self::transmit).
+    pub fn set_time(&mut self, now: Instant) {
+        self.now = Some(now);
+    }
+
     /// When [`on_timeout`](Self::on_timeout) is to be called. It changes only
     /// there.
     pub fn next_timeout(&self) -> Option<Instant> {
@@ -242,6 +258,7 @@ impl Session {
             self.fail(SessionError::KeepAlive);
         } else if due.ping {
             self.nop_due = true;
+            self.rest_windows(now);
             if std::mem::replace(&mut self.idle, true) {
                 self.trim();
             }
@@ -284,6 +301,7 @@ impl Session {
             streams: self.streams.len(),
             backlog: self.backlog.len(),
             unread: self.unread,
+            counted: self.counted,
             queued: self.send.len(),
             waiting_writers: self.send.waiting(),
         }

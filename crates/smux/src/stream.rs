@@ -4,13 +4,15 @@ use crate::config::{Config, Version};
 use crate::error::StreamError;
 use crate::frame::INITIAL_WINDOW;
 use crate::receive::ReceiveQueue;
+use crate::send::Ticket;
+use crate::window::ReceiveWindow;
 
 /// A stream that was opened, by either side, and not yet released.
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) incoming: ReceiveQueue,
     pub(crate) window: SendWindow,
-    pub(crate) reading: ReadCount,
+    pub(crate) reading: ReceiveWindow,
     /// The round of the send queue in which data was last added to it.
     pub(crate) last_round: u32,
     /// The application knows this stream, so events are of use.
@@ -22,6 +24,8 @@ pub(crate) struct Stream {
     /// An UPD frame is due.
     pub(crate) update_due: bool,
     pub(crate) writer: Writer,
+    /// Bytes written since it last let others go first.
+    pub(crate) burst: u32,
     /// Which events wait to be polled.
     pub(crate) pending: Pending,
 }
@@ -32,9 +36,9 @@ pub(crate) enum Writer {
     /// It does not wait.
     Free,
     /// For its turn to use the send buffer.
-    Queued,
+    Queued(Ticket),
     /// Its turn has come: it goes before those that still wait.
-    Turn,
+    Turn(Ticket),
     /// For the peer's window.
     Window,
 }
@@ -54,26 +58,20 @@ pub(crate) struct SendWindow {
     pub(crate) size: u32,
 }
 
-/// Version 2: what was read here and what the peer was told of it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct ReadCount {
-    pub(crate) total: u32,
-    pub(crate) untold: u32,
-}
-
 impl Stream {
     /// `known`: the application has it already. `round`: one that is over.
-    pub(crate) fn new(known: bool, round: u32) -> Self {
+    pub(crate) fn new(known: bool, round: u32, config: &Config) -> Self {
         Self {
             incoming: ReceiveQueue::default(),
             window: SendWindow::new(),
-            reading: ReadCount::default(),
+            reading: ReceiveWindow::new(config),
             last_round: round,
             known,
             finished: false,
             peer_finished: false,
             update_due: false,
             writer: Writer::Free,
+            burst: 0,
             pending: Pending::default(),
         }
     }
@@ -117,27 +115,6 @@ impl SendWindow {
     const LARGEST: u32 = i32::MAX as u32;
 }
 
-impl ReadCount {
-    /// Counts `length` bytes read; says whether the peer should be told.
-    ///
-    /// That is so for the first read, then whenever half of the window was
-    /// read since. It is also the case if `total` wraps around to zero just
-    /// before this read: harmless, and what the Go library does.
-    pub(crate) fn add(&mut self, length: usize, config: &Config) -> bool {
-        // Modulo 2^32 by definition of the counters.
-        let length = length as u32;
-        self.total = self.total.wrapping_add(length);
-        self.untold = self.untold.saturating_add(length);
-        self.untold as usize >= config.max_stream_buffer / 2 || self.total == length
-    }
-
-    /// The total, to be told to the peer now.
-    pub(crate) fn tell(&mut self) -> u32 {
-        self.untold = 0;
-        self.total
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,38 +147,5 @@ mod tests {
         for (window, expected) in table {
             assert_eq!(window.available(), expected, "{window:?}");
         }
-    }
-
-    #[test]
-    fn updates_are_due_first_and_then_at_each_half_window() {
-        let config = Config::default();
-        let mut reading = ReadCount::default();
-        let due: Vec<_> = [4, 32_767, 1, 32_768, 10, 65_536]
-            .into_iter()
-            .map(|length| reading.add(length, &config).then(|| reading.tell()))
-            .collect();
-        assert_eq!(
-            due,
-            [
-                Some(4),
-                None,
-                Some(32_772),
-                Some(65_540),
-                None,
-                Some(131_086)
-            ]
-        );
-    }
-
-    #[test]
-    fn read_counts_wrap() {
-        let config = Config::default();
-        let mut reading = ReadCount {
-            total: u32::MAX - 9,
-            untold: 0,
-        };
-        assert!(!reading.add(5, &config));
-        assert!(reading.add(32_768, &config));
-        assert_eq!(reading.total, 32_763);
     }
 }

@@ -160,6 +160,7 @@ impl Driver {
             if std::mem::take(&mut self.progress) {
                 state.blocked = None;
             }
+            state.session.set_time(Instant::now().into_std());
             let more = state.session.transmit(&mut self.outgoing);
             state.take_events(&mut self.woken);
             let failed = state.session.error().filter(|e| *e != SessionError::Closed);
@@ -245,6 +246,7 @@ impl Driver {
     /// Hands received bytes to the session and wakes the readers.
     fn take_in(&mut self, input: &mut BytesMut) -> Result<(), End> {
         let mut state = self.shared.lock();
+        state.session.set_time(Instant::now().into_std());
         let taken = state.session.receive(input);
         state.note_unread();
         self.paused = !state.session.wants_read();

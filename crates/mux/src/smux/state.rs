@@ -305,7 +305,7 @@ impl State {
             self.full = Some(Instant::now());
         } else if self.full.is_some() {
             let half = self.session.config().max_receive_buffer / 2;
-            if self.session.stats().unread <= half {
+            if self.session.stats().counted <= half {
                 self.full = None;
             }
         }

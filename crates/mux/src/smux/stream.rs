@@ -93,6 +93,11 @@ impl AsyncWrite for MuxStream {
     ) -> Poll<io::Result<usize>> {
         let coop = ready!(coop::poll_proceed(cx));
         let mut state = self.shared.lock();
+        if state.session.has_had_its_share(self.id) {
+            drop(state);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let mut written = 0;
         for buf in bufs {
             match state.session.write(self.id, buf) {

@@ -1,5 +1,7 @@
 //! From the connection to the readers.
 
+use std::time::Instant;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{Event, Session};
@@ -41,7 +43,7 @@ impl Session {
     /// receive buffer is full of unread data; it changes when streams are read
     /// or released.
     pub fn wants_read(&self) -> bool {
-        self.error.is_none() && self.unread < self.config.max_receive_buffer
+        self.error.is_none() && self.counted < self.config.max_receive_buffer
     }
 
     /// Copies received data into `into`, as much as there is and fits.
@@ -92,14 +94,17 @@ impl Session {
 
     /// Accounts for data that was read.
     fn consumed(&mut self, id: StreamId, length: usize) {
-        self.return_budget(length);
+        let Some(left) = self.streams.get(&id).map(|s| s.incoming.unread()) else {
+            return;
+        };
+        self.return_budget(left + length, left);
         if self.config.version == Version::V1 || self.error.is_some() {
             return;
         }
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let due = stream.reading.add(length, &self.config);
+        let due = stream.reading.add(length);
         // A peer that has finished has nothing left to send.
         if due && !stream.update_due && !stream.peer_finished {
             stream.update_due = true;
@@ -107,10 +112,14 @@ impl Session {
         }
     }
 
-    pub(super) fn return_budget(&mut self, length: usize) {
-        let was_full = self.unread >= self.config.max_receive_buffer;
-        self.unread = self.unread.saturating_sub(length);
-        if was_full && self.unread < self.config.max_receive_buffer {
+    /// Accounts for a stream of which `before` bytes were unread, and now
+    /// `after`.
+    pub(super) fn return_budget(&mut self, before: usize, after: usize) {
+        let was_full = self.counted >= self.config.max_receive_buffer;
+        self.unread = self.unread.saturating_sub(before - after);
+        let freed = counted(&self.config, before) - counted(&self.config, after);
+        self.counted = self.counted.saturating_sub(freed);
+        if was_full && self.counted < self.config.max_receive_buffer {
             // The silence so far was ours.
             if let Some(timers) = &mut self.timers {
                 timers.heard();
@@ -148,7 +157,8 @@ impl Session {
             return self.check();
         }
         let round = self.send.past_round();
-        self.streams.insert(id, Stream::new(false, round));
+        self.streams
+            .insert(id, Stream::new(false, round, &self.config));
         if self.backlog.is_empty() {
             self.events.push_back(Event::Opened);
         }
@@ -164,10 +174,7 @@ impl Session {
             return;
         }
         stream.peer_finished = true;
-        if stream.writer == Writer::Queued {
-            self.send.wait_no_more(id);
-        }
-        stream.writer = Writer::Free;
+        stream.writer = self.send.leave(stream.writer);
         if stream.known {
             self.events.push_back(Event::Finished(id));
         }
@@ -184,20 +191,45 @@ impl Session {
             return Ok(());
         };
         let unread = stream.incoming.unread();
-        if self.config.version == Version::V2 && unread + length > most_unread(&self.config) {
-            return Err(SessionError::WindowOverrun(id));
+        if self.config.version == Version::V2 {
+            if unread + length > most_unread(&self.config, stream) {
+                return Err(SessionError::WindowOverrun(id));
+            }
+            // Modulo 2^32 by definition of the counters.
+            let received = stream.reading.total.wrapping_add((unread + length) as u32);
+            let (growth, now) = (&mut self.growth, self.now);
+            stream.reading.arrived(received, growth, now);
         }
         let copy_below = self.config.copy_below;
         stream
             .incoming
             .push(input, length, copy_below, &mut self.spares);
         self.unread += length;
+        self.counted += counted(&self.config, unread + length) - counted(&self.config, unread);
         self.idle = false;
         if unread == 0 && stream.known && !stream.pending.readable {
             stream.pending.readable = true;
             self.events.push_back(Event::Readable(id));
         }
         Ok(())
+    }
+
+    /// Shrinks the windows of streams that nobody reads from any more, since
+    /// the last time.
+    pub(super) fn rest_windows(&mut self, now: Instant) {
+        self.growth.next_period();
+        let since = std::mem::replace(&mut self.rested, now);
+        if self.growth.is_idle() {
+            return;
+        }
+        for (&id, stream) in &mut self.streams {
+            let rests =
+                stream.incoming.unread() == 0 && stream.reading.rest(&mut self.growth, since);
+            if rests && !stream.update_due && !stream.peer_finished {
+                stream.update_due = true;
+                self.updates.push(id);
+            }
+        }
     }
 
     fn update(&mut self, id: StreamId, consumed: u32, window: u32) {
@@ -219,6 +251,20 @@ impl Session {
 /// window, which is the initial one until it hears of ours. Doubled because
 /// the Go library checks the window without a lock, so that two writers on
 /// one stream may both fill it.
-fn most_unread(config: &Config) -> usize {
-    2 * config.max_stream_buffer.max(INITIAL_WINDOW as usize)
+fn most_unread(config: &Config, stream: &Stream) -> usize {
+    2 * usual_window(config).max(stream.reading.outstanding())
+}
+
+/// How many of the unread bytes of a stream count against the receive buffer:
+/// not those for which its window has grown, which are bounded by the growth.
+fn counted(config: &Config, unread: usize) -> usize {
+    match config.version {
+        Version::V1 => unread,
+        Version::V2 => unread.min(2 * usual_window(config)),
+    }
+}
+
+/// The window without growth.
+fn usual_window(config: &Config) -> usize {
+    config.max_stream_buffer.max(INITIAL_WINDOW as usize)
 }

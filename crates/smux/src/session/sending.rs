@@ -31,10 +31,12 @@ impl Session {
         if data.is_empty() {
             return Ok(0);
         }
-        if stream.writer == Writer::Queued {
+        if let Writer::Queued(_) = stream.writer {
             return Err(StreamError::Blocked);
         }
-        let turn = stream.writer == Writer::Turn;
+        let before = stream.writer;
+        let turn = matches!(before, Writer::Turn(_));
+        stream.writer = self.send.leave(before);
         if sendable == 0 {
             stream.writer = Writer::Window;
             if turn {
@@ -49,12 +51,8 @@ impl Session {
         } else {
             let others_wait = self.send.someone_waits();
             if !self.send.has_room() || (others_wait && !turn) {
-                stream.writer = Writer::Queued;
-                if turn {
-                    self.send.wait_first(id);
-                } else {
-                    self.send.wait(id);
-                }
+                stream.writer = self.send.wait(id, before);
+                stream.burst = 0;
                 return Err(StreamError::Blocked);
             }
             let share = if turn {
@@ -64,7 +62,7 @@ impl Session {
             };
             self.send.push_data(id, data, sendable.min(share))
         };
-        stream.writer = Writer::Free;
+        stream.burst = stream.burst.saturating_add(taken as u32);
         stream.last_round = self.send.round();
         if version == Version::V2 {
             // Counters are modulo 2^32.
@@ -75,6 +73,29 @@ impl Session {
             self.pass_turn();
         }
         Ok(taken)
+    }
+
+    /// True when a writer had a good share while others, whose turn it was,
+    /// did not come to use it: they should be run before it writes again. Says
+    /// so once for each share.
+    ///
+    /// While the connection takes everything at once nobody has to wait, and
+    /// a task that never waits keeps the others from running at all.
+    pub fn has_had_its_share(&mut self, id: StreamId) -> bool {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return false;
+        };
+        let much = stream.burst as usize >= self.config.send_buffer / 2;
+        let yields = much && stream.writer == Writer::Free && self.send.turn_is_out();
+        if much {
+            stream.burst = 0;
+        }
+        if yields {
+            // It will come back by itself, and others shall wait for it too.
+            let ticket = self.send.draw();
+            stream.writer = self.send.give(ticket);
+        }
+        yields
     }
 
     /// Whether [`transmit`](Self::transmit) has something to hand over.
@@ -111,12 +132,11 @@ impl Session {
         if std::mem::take(&mut self.nop_due) {
             self.send.push_control(Command::Nop, StreamId(0));
         }
-        // At most 2^31 - 1 by the rules of the configuration.
-        let window = self.config.max_stream_buffer as u32;
         for id in self.updates.drain(..) {
             if let Some(stream) = self.streams.get_mut(&id) {
                 stream.update_due = false;
-                let consumed = stream.reading.tell();
+                let (config, growth) = (&self.config, &mut self.growth);
+                let (consumed, window) = stream.reading.tell(config, growth, self.now);
                 self.send.push_update(id, consumed, window);
             }
         }
@@ -131,11 +151,9 @@ impl Session {
 
     /// Lets the first of the queue write; false if nobody waits.
     fn give_turn(&mut self) -> bool {
-        while let Some(id) = self.send.next_waiting() {
-            if let Some(stream) = self.streams.get_mut(&id)
-                && stream.writer == Writer::Queued
-            {
-                stream.writer = Writer::Turn;
+        while let Some((ticket, id)) = self.send.next_waiting() {
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.writer = self.send.give(ticket);
                 self.writable(id);
                 return true;
             }

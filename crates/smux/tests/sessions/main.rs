@@ -2,6 +2,7 @@
 
 mod flow;
 mod golden;
+mod growth;
 mod hostile;
 mod streams;
 mod support;
