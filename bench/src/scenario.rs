@@ -235,6 +235,70 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         }],
     },
     Scenario {
+        name: "relay-ws",
+        title: "SOCKS5 proxy through a relay over WebSocket, both processes",
+        entry: Entry::Socks5,
+        hop: Hop::Tcp,
+        gost: &[
+            &["-L", "relay+ws://127.0.0.1:{hop}"],
+            &[
+                "-L",
+                "socks5://127.0.0.1:{listen}",
+                "-F",
+                "relay+ws://127.0.0.1:{hop}",
+            ],
+        ],
+        others: &[],
+    },
+    Scenario {
+        name: "relay-wss",
+        title: "SOCKS5 proxy through a relay over WebSocket in TLS, both processes",
+        entry: Entry::Socks5,
+        hop: Hop::Tcp,
+        gost: &[
+            &["-L", "relay+wss://127.0.0.1:{hop}"],
+            &[
+                "-L",
+                "socks5://127.0.0.1:{listen}",
+                "-F",
+                "relay+wss://127.0.0.1:{hop}",
+            ],
+        ],
+        others: &[],
+    },
+    Scenario {
+        name: "relay-mws",
+        title: "SOCKS5 proxy through a relay over mws, both processes",
+        entry: Entry::Socks5,
+        hop: Hop::Tcp,
+        gost: &[
+            &["-L", "relay+mws://127.0.0.1:{hop}"],
+            &[
+                "-L",
+                "socks5://127.0.0.1:{listen}",
+                "-F",
+                "relay+mws://127.0.0.1:{hop}",
+            ],
+        ],
+        others: &[],
+    },
+    Scenario {
+        name: "relay-mwss",
+        title: "SOCKS5 proxy through a relay over mwss, both processes",
+        entry: Entry::Socks5,
+        hop: Hop::Tcp,
+        gost: &[
+            &["-L", "relay+mwss://127.0.0.1:{hop}"],
+            &[
+                "-L",
+                "socks5://127.0.0.1:{listen}",
+                "-F",
+                "relay+mwss://127.0.0.1:{hop}",
+            ],
+        ],
+        others: &[],
+    },
+    Scenario {
         name: "udp",
         title: "UDP port forwarding",
         entry: Entry::Datagrams,
