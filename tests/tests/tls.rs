@@ -347,3 +347,83 @@ async fn what_fails_is_one_line_of_the_log_that_says_why() -> anyhow::Result<()>
     assert!(line.contains("\"phase\":\"handshake\""), "{line}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_certificate_of_a_file_for_every_listener_and_again_when_it_changes()
+-> anyhow::Result<()> {
+    let Some(openssl) = peers::need("openssl") else {
+        return Ok(());
+    };
+    let echo = tcp::Server::start(tcp::Behaviour::Echo).await?;
+    let (ours, home) = (peers::gost_bin()?, tempfile::tempdir()?);
+    certificates(home.path(), &openssl).await?;
+    let (any, named) = (ports::tcp(), ports::tcp());
+    let text = format!(
+        "tls: {{certFile: server.pem, keyFile: server.key}}
+services:
+- name: any
+  addr: 127.0.0.1:{any}
+  handler: {{type: relay}}
+  listener: {{type: tls}}
+- name: named
+  addr: 127.0.0.1:{named}
+  handler: {{type: relay}}
+  listener:
+    type: mtls
+    tls:
+      rejectUnknownSNI: true
+      serverNames: [server.test]
+      options: {{minVersion: VersionTLS13, alpn: [one, two]}}
+"
+    );
+    std::fs::write(home.path().join("gost.yaml"), text)?;
+    let server = start(&ours, &["-C", "gost.yaml"], named, home.path()).await?;
+    // A way in by each query, which ends with the process.
+    let (program, folder, target) = (&ours, home.path(), echo.address());
+    let enter = |scheme: String| async move {
+        let entry = ports::tcp();
+        let forward = format!("tcp://127.0.0.1:{entry}/{target}");
+        let process = start(program, &["-L", &forward, "-F", &scheme], entry, folder).await?;
+        anyhow::Ok((process, exchange(entry, b"ping").await, entry))
+    };
+    let trust = "secure=true&ca=ca.pem&serverName=";
+    for (node, works) in [
+        (
+            format!("relay+tls://127.0.0.1:{any}?{trust}server.test"),
+            true,
+        ),
+        (
+            format!("relay+mtls://127.0.0.1:{named}?{trust}server.test"),
+            true,
+        ),
+        (
+            format!("relay+mtls://127.0.0.1:{named}?serverName=other.test"),
+            false,
+        ),
+        (format!("relay+mtls://127.0.0.1:{named}"), false),
+    ] {
+        let (_process, answer, _) = enter(node.clone()).await?;
+        assert_eq!(answer.is_ok_and(|a| a == b"ping"), works, "{node}");
+    }
+    for line in ["asks for \\\"other.test\\\"", "names no server"] {
+        assert!(server.line(line).await?.contains("\"phase\":\"handshake\""));
+    }
+
+    // Another certificate in the place of the first, of an issuer who is not trusted.
+    let node = format!("relay+tls://127.0.0.1:{any}?{trust}server.test");
+    let (_process, answer, entry) = enter(node).await?;
+    answer?;
+    let other = tempfile::tempdir()?;
+    certificates(other.path(), &openssl).await?;
+    for file in ["server.key", "server.pem"] {
+        std::fs::rename(other.path().join(file), home.path().join(file))?;
+    }
+    let refused = async {
+        while exchange(entry, b"ping").await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(gost_testkit::PATIENCE, refused).await?;
+    server.line("certificates read again").await?;
+    Ok(())
+}
