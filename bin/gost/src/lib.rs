@@ -11,6 +11,7 @@
 //! ```
 
 mod daemon;
+mod fetch;
 mod log;
 mod print;
 mod reload;

@@ -8,6 +8,8 @@ use std::{
 
 use gost_config::{Fetched, Local, Sources};
 
+use crate::fetch::fetch;
+
 type Fetch = fn(&str) -> Result<Fetched, String>;
 
 /// Files, standard input and environment of this machine, and URLs.
@@ -24,10 +26,6 @@ impl Machine {
             stdin: Mutex::default(),
         }
     }
-}
-
-fn fetch(_: &str) -> Result<Fetched, String> {
-    Err("this version reads no configuration from URLs; fetch it to a file first".to_owned())
 }
 
 impl Sources for Machine {

@@ -63,6 +63,15 @@ impl Named {
         self.insert(name, before.slot::<K>(name).unwrap_or_default())
     }
 
+    /// Keeps what components have put under the empty name: what they share, and no configuration
+    /// mentions.
+    pub fn keep_shared(&self, before: &Self) {
+        let kept = before.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let shared = kept.iter().filter(|((_, name), _)| name.is_empty());
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        slots.extend(shared.map(|(key, slot)| (key.clone(), slot.clone())));
+    }
+
     /// The slot of a name. An unknown name is an error: never an open door.
     pub fn get<K: Kind + ?Sized>(&self, name: &str) -> Result<Ref<K>>
     where
@@ -285,5 +294,13 @@ mod tests {
                 .is_ok_and(|new| new.get().is_ok())
         );
         assert!(now.get::<dyn Bypass>("gone").is_err());
+
+        now.put::<dyn Bypass>("", Arc::new(All));
+        let later = Named::default();
+        later.keep_shared(&now);
+        now.shut_all_but(&later);
+        let shared = later.get::<dyn Bypass>("");
+        assert!(shared.is_ok_and(|shared| shared.get().is_ok()));
+        assert!(later.get::<dyn Bypass>("new").is_err());
     }
 }

@@ -44,6 +44,7 @@ pub(crate) struct Builder<'a> {
 
 /// What a builder leaves behind.
 pub(crate) struct Built {
+    pub(crate) default_tls: Option<Arc<TlsSettings>>,
     pub(crate) named: Arc<Named>,
     pub(crate) kept: Kept,
     /// Puts the new objects in the places of the old.
@@ -62,9 +63,15 @@ impl<'a> Builder<'a> {
         registry: Arc<Registry>,
         kept: &'a Kept,
         before: Arc<Named>,
+        default_tls_before: Option<&Arc<TlsSettings>>,
         held: HeldSockets,
     ) -> Self {
         let named = Named::default();
+        let default_tls = parts::tls(config.tls.as_ref());
+        // What components share is made by the settings of all.
+        if default_tls.as_ref() == default_tls_before {
+            named.keep_shared(&before);
+        }
         for auther in &config.authers {
             named.keep::<dyn Authenticator>(&auther.name, &before);
         }
@@ -82,7 +89,7 @@ impl<'a> Builder<'a> {
             held,
             hops: HashMap::new(),
             chains: HashMap::new(),
-            default_tls: parts::tls(config.tls.as_ref()),
+            default_tls,
             fills: Vec::new(),
             before,
         }
@@ -90,6 +97,7 @@ impl<'a> Builder<'a> {
 
     pub(crate) fn finish(self) -> Built {
         Built {
+            default_tls: self.default_tls,
             named: self.named,
             kept: self.keeper.into_kept(),
             fills: self.fills,

@@ -45,6 +45,9 @@ pub(crate) fn unknown_keys(config: &Config, registry: &Registry) -> Vec<Problem>
     finder.found
 }
 
+/// Keys of a service that make it run commands. A service that relies on them is not whole without.
+const COMMANDS: &[&str] = &["preUp", "postUp", "preDown", "postDown"];
+
 struct Check<'a> {
     registry: &'a Registry,
     problems: Vec<Problem>,
@@ -93,6 +96,9 @@ impl Check<'_> {
         {
             self.unsupported(&metrics.place, "addr");
         }
+        if let Some(log) = config.log.as_ref().filter(|log| log.rotation.is_some()) {
+            self.unsupported(&log.place, "rotation");
+        }
         if let Some(profiling) = &config.profiling {
             self.unsupported(&profiling.place, "addr");
         }
@@ -108,6 +114,19 @@ impl Check<'_> {
 
     fn service(&mut self, service: &Service) {
         self.options::<ServiceOptions>(&service.metadata);
+        for key in COMMANDS {
+            if let Some(entry) = service.metadata.find(key) {
+                entry.mark.read();
+                let place = entry.mark.to_string();
+                let message = "this version can't do this yet";
+                self.problems.push(Problem::new(
+                    gost_config::Severity::Error,
+                    place,
+                    *key,
+                    message,
+                ));
+            }
+        }
         let handler = service.handler.clone().unwrap_or_else(|| Handler {
             place: service.place.clone(),
             ..Handler::default()

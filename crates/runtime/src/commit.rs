@@ -107,6 +107,7 @@ impl Runtime {
         }
         self.named.shut_all_but(&plan.built.named);
         self.named = plan.built.named;
+        self.default_tls = plan.built.default_tls;
         self.kept = plan.built.kept;
         changes
     }

@@ -22,7 +22,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use futures_util::future::{join, join_all, select_all};
 use gost_config::{Config, Problem, Severity};
 use gost_core::{
-    build::{HeldSockets, Named},
+    build::{HeldSockets, Named, TlsSettings},
     registry::Registry,
 };
 use gost_service::Service;
@@ -47,6 +47,7 @@ pub struct Runtime {
     retired: JoinSet<()>,
     kept: Kept,
     named: Arc<Named>,
+    default_tls: Option<Arc<TlsSettings>>,
     held: HeldSockets,
     workers: Workers,
 }
@@ -68,6 +69,7 @@ impl Runtime {
             retired: JoinSet::new(),
             kept: Kept::default(),
             named: Arc::default(),
+            default_tls: None,
             held: HeldSockets::default(),
             workers: workers.clone(),
         };
@@ -104,6 +106,7 @@ impl Runtime {
             self.registry.clone(),
             &self.kept,
             self.named.clone(),
+            self.default_tls.as_ref(),
             self.held.clone(),
         );
         builder.named_objects(&mut problems).await;

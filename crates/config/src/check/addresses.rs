@@ -18,7 +18,7 @@ const UDP: [&str; 11] = [
 ];
 
 pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
-    let mut taken: HashMap<(bool, &str), &Service> = HashMap::new();
+    let mut taken: HashMap<(bool, u16), Vec<(&str, &Service)>> = HashMap::new();
     for service in &config.services {
         let listener = service
             .listener
@@ -37,20 +37,27 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
         }
         // The command line has its own, more exact words for what it could not read.
         let port = host_and_port(&service.place, &service.addr, problems);
-        if port.is_none_or(|port| port == 0)
-            || REMOTE.contains(&listener)
-            || service.metadata.find("netns").is_some()
-        {
+        let Some(port) = port.filter(|port| *port != 0) else {
+            continue;
+        };
+        let may_share = ["netns", "reuseport"].iter().any(|key| {
+            let of_listener = service.listener.as_ref().map(|l| &l.metadata);
+            let all = [Some(&service.metadata), of_listener];
+            all.into_iter().flatten().any(|m| m.find(key).is_some())
+        });
+        if REMOTE.contains(&listener) || may_share {
             continue;
         }
-        let key = (UDP.contains(&listener), service.addr.as_str());
-        if let Some(first) = taken.insert(key, service) {
+        let host = split_address(&service.addr).map_or("", |(host, _)| host);
+        let taken = taken.entry((UDP.contains(&listener), port)).or_default();
+        if let Some((_, first)) = taken.iter().find(|(other, _)| overlap(host, other)) {
             let message = format!(
                 "{} is already used by {} ({})",
                 service.addr, first.name, first.place
             );
             problems.push(service.place.error("addr", message));
         }
+        taken.push((host, service));
     }
     let api = config.api.as_ref().map(|api| (&api.place, &api.addr));
     let metrics = config.metrics.as_ref().map(|m| (&m.place, &m.addr));
@@ -67,6 +74,20 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
         let message = format!("must start with /, not be {:?}", metrics.path);
         problems.push(metrics.place.error("path", message));
     }
+}
+
+/// True when nobody can listen on a port of both. Names are compared as they are.
+fn overlap(a: &str, b: &str) -> bool {
+    let host = |text: &str| text.trim_matches(['[', ']']).to_ascii_lowercase();
+    let (a, b) = (host(a), host(b));
+    let is_all = |host: &str| matches!(host, "" | "::");
+    let is_all_v4 = |host: &str| host == "0.0.0.0";
+    let is_v6 = |host: &str| host.contains(':');
+    a == b
+        || is_all(&a)
+        || is_all(&b)
+        || (is_all_v4(&a) && !is_v6(&b))
+        || (is_all_v4(&b) && !is_v6(&a))
 }
 
 /// The port of an address to listen on; what is wrong with it is reported.
@@ -87,4 +108,28 @@ fn host_and_port(place: &Place, addr: &str, problems: &mut Vec<Problem>) -> Opti
     };
     problems.push(place.error("addr", message));
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_port_is_for_one_listener_unless_their_addresses_differ() {
+        for (a, b, both) in [
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.1", "127.0.0.2", false),
+            ("", "127.0.0.1", true),
+            ("127.0.0.1", "[::]", true),
+            ("0.0.0.0", "127.0.0.1", true),
+            ("0.0.0.0", "[::1]", false),
+            ("0.0.0.0", "[::]", true),
+            ("[::1]", "[::1]", true),
+            ("[::1]", "127.0.0.1", false),
+            ("LocalHost", "localhost", true),
+        ] {
+            assert_eq!(overlap(a, b), both, "{a} {b}");
+            assert_eq!(overlap(b, a), both, "{b} {a}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! and sockets are checked where components are built.
 
 mod addresses;
+mod cycles;
 mod names;
 mod values;
 
@@ -17,6 +18,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     names::check(config, &mut problems);
     addresses::check(config, &mut problems);
+    cycles::check(config, &mut problems);
     values::check(config, &mut problems);
     problems
 }
