@@ -187,10 +187,11 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.what)?;
-        if let Some(source) = &self.0.source {
-            write!(f, ": {source}")?;
+        match &self.0.source {
+            Some(source) if self.0.what.is_empty() => source.fmt(f),
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -95,8 +95,7 @@ async fn prepare(shared: Arc<Shared>, incoming: Incoming) -> After {
         Ok(Accepted::One(conn)) => conn,
         Ok(Accepted::Many(listener)) => return After::Streams(Box::new((listener, permit, peer))),
         Err(error) => {
-            let level_text = error.phase(Phase::Handshake);
-            tracing::warn!(service = %shared.name, client = %peer, phase = "handshake", "{level_text}");
+            log::no_handshake(&shared.name, &peer, &error.phase(Phase::Handshake));
             return After::Nothing;
         }
     };

@@ -1,7 +1,8 @@
 //! The lines of a session: one when it opens something, one when it ends.
 
 use gost_core::{
-    error::{Error, Side},
+    addr::Addr,
+    error::{Error, Side, Why},
     session::Record,
 };
 use gost_net::copy::Outcome;
@@ -41,6 +42,16 @@ pub(crate) fn ended(record: &Record, outcome: &Outcome) {
         record.client,
         Shown(record),
     );
+}
+
+/// A connection ended before its channel was made. Who only went away, as those do who look whether
+/// a port is open, needs no attention.
+pub(crate) fn no_handshake(service: &str, client: &Addr, error: &Error) {
+    if matches!(error.why(), Why::Closed | Why::Reset) {
+        tracing::debug!(service, %client, phase = "handshake", "{error}");
+    } else {
+        tracing::warn!(service, %client, phase = "handshake", "{error}");
+    }
 }
 
 /// A session ended before anything was relayed.

@@ -118,11 +118,13 @@ impl Http {
         let length = match head {
             Ok(length) => length,
             Err(NoHead::Closed(false)) if !first => return Ok(None),
-            Err(NoHead::Closed(_)) => {
-                return Err(End::told(client_error(
-                    Why::Closed,
-                    "closed before a request",
-                )));
+            Err(NoHead::Closed(begun)) => {
+                let what = if begun {
+                    "closed in the middle of a request"
+                } else {
+                    "closed before a request"
+                };
+                return Err(End::told(client_error(Why::Closed, what)));
             }
             Err(NoHead::Failed(error)) => {
                 return Err(End::cut(
