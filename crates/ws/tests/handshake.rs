@@ -141,6 +141,8 @@ fn paths() {
         ("/", "/anything", true),
         ("/ws/", "/ws/a/b?c", true),
         ("/ws/", "/ws", false),
+        ("/a://b/c", "/a://b/c", true),
+        ("/c", "/a://b/c", false),
         ("/a b", "/a%20b", true),
         ("/ä", "/%C3%A4", true),
         ("/a?b", "/a%3Fb", true),
@@ -219,6 +221,9 @@ fn added_lines_stand_where_the_original_has_them() {
              X-Token: t\r\n\r\n"
         )
     );
+    let twice = Headers::new([("host", "b"), ("HOST", "a")]).unwrap();
+    let head = Request::new("/", twice).encode("h", &key());
+    assert_eq!(head.matches("Host: ").count(), 1);
     let none = Headers::new([("User-Agent", "")]).unwrap();
     assert!(
         !Request::new("/", none)

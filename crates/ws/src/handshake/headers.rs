@@ -59,10 +59,12 @@ impl Headers {
         Ok(Self { lines: sorted })
     }
 
-    /// Takes a line out.
+    /// Takes all lines of a name out, and returns the value of the first.
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
-        let at = self.lines.iter().position(|(n, _)| n == name)?;
-        Some(self.lines.remove(at).1)
+        let mut taken = self.lines.extract_if(.., |(own, _)| own == name);
+        let first = taken.next().map(|(_, value)| value);
+        taken.for_each(drop);
+        first
     }
 
     pub(super) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {

@@ -155,8 +155,10 @@ fn matches(path: &str, target: &str) -> bool {
     let target = target.split('?').next().unwrap_or_default();
     // The absolute form, which a client may use with any server.
     let target = match target.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
-        None => target,
+        Some((scheme, rest)) if !scheme.contains('/') => {
+            rest.find('/').map_or("/", |slash| &rest[slash..])
+        }
+        _ => target,
     };
     let target: Vec<u8> = percent_decode(target.as_bytes()).collect();
     if path.ends_with('/') {
