@@ -1,4 +1,4 @@
-//! Signs of life that the kernel sends over TCP connections which we opened.
+//! Signs of life that the kernel sends over TCP connections.
 
 use std::{io, time::Duration};
 
@@ -17,7 +17,7 @@ options! {
     /// Keys of a dialer over TCP. They count for the first node of a route only: beyond it there
     /// is no socket.
     pub struct KeepaliveOptions {
-        /// Set TCP keep-alive with the three keys below.
+        /// Set TCP keep-alive with the three keys below; without it they have their defaults.
         keepalive: bool = false, "keepalive";
         /// How long a connection is idle before the first probe.
         keepalive_idle: Duration = Duration::from_secs(15), "keepalive.idle";
@@ -26,6 +26,16 @@ options! {
         /// Probes without an answer that end the connection.
         keepalive_count: u32 = 9, "keepalive.count";
     }
+}
+
+/// What every TCP socket has unless its keys say otherwise, as in the original: a peer that is gone
+/// without a word is missed after two and a half minutes, and a tunnel then made anew.
+///
+/// The count of nine probes is that of the system.
+pub(crate) const fn usual() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(Duration::from_secs(15))
+        .with_interval(Duration::from_secs(15))
 }
 
 impl KeepaliveOptions {

@@ -25,7 +25,7 @@ use crate::proxy_protocol;
 options! {
     /// Keys that every TCP listener has.
     pub struct TcpOptions {
-        /// Set TCP keep-alive with the three keys below.
+        /// Set TCP keep-alive with the three keys below; without it they have their defaults.
         keepalive: bool = false, "keepalive";
         /// How long a connection is idle before the first probe.
         keepalive_idle: Duration = Duration::from_secs(15), "keepalive.idle";

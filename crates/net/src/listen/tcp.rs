@@ -108,6 +108,8 @@ fn open_at(
         socket.set_only_v6(!at.ip().is_unspecified())?;
     }
     socket.set_reuse_address(true)?;
+    // Those that are accepted inherit it, which costs them nothing.
+    socket.set_tcp_keepalive(&crate::keepalive::usual())?;
     if reuseport {
         socket.set_reuse_port(true)?;
     }

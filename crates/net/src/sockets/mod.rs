@@ -21,13 +21,13 @@ use gost_core::{
     policy::{Asker, BypassQuery, Family},
     routing::Names,
 };
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use self::interface::Source;
 pub(crate) use self::netns::in_netns;
 use crate::{
-    listen, proxy_protocol,
+    keepalive, listen, proxy_protocol,
     udp::{self, FlowOptions, UdpConn},
 };
 
@@ -65,6 +65,7 @@ impl Sockets {
             _ => race::race(&addresses, |addr| self.tcp_to(addr)).await,
         }?;
         socket.set_nodelay(true)?;
+        SockRef::from(&socket).set_tcp_keepalive(&keepalive::usual())?;
         let meta = Meta::new(socket.local_addr()?.into(), socket.peer_addr()?.into());
         self.introduce(Conn::stream(socket, meta), to, ask).await
     }
