@@ -23,6 +23,7 @@ pub(crate) struct Input {
     pub(crate) flags: Flags,
     pub(crate) names: Names,
     pub(crate) sources: Machine,
+    pub(crate) components: Arc<Registry>,
 }
 
 /// Why a configuration must not be run.
@@ -33,7 +34,7 @@ pub(crate) struct Refused {
 }
 
 impl Input {
-    /// The configuration, with warnings.
+    /// The configuration, with warnings. One that is refused is so for all its mistakes at once.
     pub(crate) fn read(&self) -> Result<(Config, Vec<Problem>), Refused> {
         match load(&self.flags, &self.sources, &self.names) {
             Err(failure) => Err(Refused {
@@ -41,10 +42,14 @@ impl Input {
                 problems: failure.problems,
             }),
             Ok(loaded) if loaded.is_good() => Ok((loaded.config, loaded.problems)),
-            Ok(loaded) => Err(Refused {
-                log: loaded.config.log.map(Box::new),
-                problems: loaded.problems,
-            }),
+            Ok(mut loaded) => {
+                let more = gost_runtime::check(&loaded.config, &self.components);
+                loaded.problems.extend(more);
+                Err(Refused {
+                    log: loaded.config.log.map(Box::new),
+                    problems: loaded.problems,
+                })
+            }
         }
     }
 }
@@ -55,6 +60,7 @@ pub(crate) fn run(flags: &Flags, names: Names, components: Registry) -> ExitCode
         flags: flags.clone(),
         names,
         sources: Machine::new(),
+        components: Arc::new(components),
     };
     let (config, warnings) = match input.read() {
         Ok(read) => read,
@@ -72,16 +78,16 @@ pub(crate) fn run(flags: &Flags, names: Names, components: Registry) -> ExitCode
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("start: {error}")),
     };
-    runtime.block_on(serve(input, config, log, components))
+    runtime.block_on(serve(input, config, log))
 }
 
-async fn serve(input: Input, config: Config, log: Log, components: Registry) -> ExitCode {
+async fn serve(input: Input, config: Config, log: Log) -> ExitCode {
     // Before anything starts, so that no signal finds the program half started.
     let (mut ends, mut hangups) = match Ends::take().and_then(|ends| Ok((ends, Hangups::take()?))) {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("signals: {error}")),
     };
-    let mut runtime = match start(&config, components).await {
+    let mut runtime = match start(&config, input.components.clone()).await {
         Ok(runtime) => runtime,
         Err(code) => return code,
     };
@@ -108,9 +114,9 @@ async fn serve(input: Input, config: Config, log: Log, components: Registry) -> 
     ExitCode::SUCCESS
 }
 
-async fn start(config: &Config, components: Registry) -> Result<Runtime, ExitCode> {
+async fn start(config: &Config, components: Arc<Registry>) -> Result<Runtime, ExitCode> {
     let others = threads::start_others().map_err(|e| fail(&format!("start a thread: {e}")))?;
-    Runtime::start(config, Arc::new(components), &Workers::new(others))
+    Runtime::start(config, components, &Workers::new(others))
         .await
         .map_err(|problems| refuse(&problems))
 }

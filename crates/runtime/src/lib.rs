@@ -39,6 +39,13 @@ use self::{
 pub use commit::Changes;
 pub use options::{HopOptions, NodeOptions, ServiceOptions};
 
+/// What is wrong with a configuration that only components can tell, without building anything:
+/// for whoever wants to say it beside what is wrong in other ways. [`Runtime::start`] and
+/// [`Runtime::reload`] ask by themselves.
+pub fn check(config: &Config, registry: &Registry) -> Vec<Problem> {
+    check::check(config, registry)
+}
+
 /// Running services.
 pub struct Runtime {
     registry: Arc<Registry>,
