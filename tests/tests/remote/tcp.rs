@@ -88,6 +88,18 @@ async fn a_port_through_socks5_serves_many_at_once() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_port_through_encrypted_channels_serves_many_at_once() -> Result<()> {
+    for node in [
+        "relay+tls://u:p@NODE",
+        "relay+mwss://u:p@NODE",
+        "socks5+wss://u:p@NODE",
+    ] {
+        through(node).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_alone_is_that_of_every_address() -> Result<()> {
     let target = tcp::Server::start(tcp::Behaviour::Echo).await?;
     for scheme in ["relay", "socks5"] {
