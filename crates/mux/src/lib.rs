@@ -41,6 +41,7 @@ mod options;
 mod pool;
 mod session;
 mod smux;
+mod yamux;
 
 pub use channel::{MuxDialer, MuxListener};
 pub use gost_smux::Version;

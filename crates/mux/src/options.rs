@@ -8,6 +8,8 @@ use gost_core::{
 };
 use gost_smux::{Config, ConfigError, KeepAlive, Version};
 
+use crate::yamux::YamuxSettings;
+
 options! {
     /// Keys of a multiplexed session. Nothing is negotiated: both ends must be told the same type
     /// and version. Source of names and defaults: `internal/util/mux` of the original.
@@ -45,10 +47,15 @@ const MAX_ACCEPTED: usize = 1 << 16;
 /// come in one read, before anybody had a chance to accept one.
 const BACKLOG: usize = 1024;
 
+/// Time between two signs of life of yamux.
+const YAMUX_KEEPALIVE: Duration = Duration::from_secs(30);
+
 /// How a session is to be run: options that were found valid, completed by the channel.
 #[derive(Clone, Debug)]
 pub struct MuxSettings {
     pub(crate) smux: Config,
+    /// Instead of smux.
+    pub(crate) yamux: Option<YamuxSettings>,
     pub(crate) idle: Option<Duration>,
     pub(crate) first_stream: Option<Duration>,
     pub(crate) max_accepted: usize,
@@ -61,9 +68,13 @@ impl MuxOptions {
     /// [`Why::BadInput`], naming the key.
     pub fn settings(&self, version: Version) -> Result<MuxSettings> {
         match self.kind.as_str() {
-            "" | "smux" => {}
-            "yamux" => return Err(bad("mux.type", "yamux is not in this version yet")),
-            other => return Err(bad("mux.type", &format!("{other:?} is not smux"))),
+            "" | "smux" | "yamux" => {}
+            other => {
+                return Err(bad(
+                    "mux.type",
+                    &format!("{other:?} is neither smux nor yamux"),
+                ));
+            }
         }
         let default = Config::default();
         let keep_alive = (!self.keepalive_disabled).then(|| {
@@ -91,6 +102,10 @@ impl MuxOptions {
         };
         smux.validate().map_err(|e| refused(&e))?;
         Ok(MuxSettings {
+            yamux: match self.kind.as_str() {
+                "yamux" => Some(self.yamux(&smux)?),
+                _ => None,
+            },
             smux,
             idle: None,
             first_stream: None,
@@ -99,11 +114,37 @@ impl MuxOptions {
     }
 }
 
+impl MuxOptions {
+    fn yamux(&self, smux: &Config) -> Result<YamuxSettings> {
+        let least = i64::from(yamux::DEFAULT_CREDIT);
+        let window = match self.max_stream_window {
+            ..=0 => least,
+            window => window,
+        };
+        if !(least..=1 << 30).contains(&window) {
+            let range = format!("must be {least} to {}", 1 << 30);
+            return Err(bad("mux.maxStreamWindow", &range));
+        }
+        // A window grows by itself; what was asked for one is room for all.
+        let asked = usize::try_from(window - least).unwrap_or_default();
+        let interval = positive(self.keepalive_interval).unwrap_or(YAMUX_KEEPALIVE);
+        Ok(YamuxSettings {
+            keepalive: (!self.keepalive_disabled).then_some(interval),
+            growth: smux.max_window_growth.max(asked),
+            backlog: smux.accept_backlog,
+        })
+    }
+}
+
 impl MuxSettings {
     /// Lets so many streams wait to be accepted; further ones are closed. 0 for 1024.
     #[must_use]
     pub fn with_backlog(mut self, streams: usize) -> Self {
-        self.smux.accept_backlog = if streams == 0 { BACKLOG } else { streams };
+        let streams = if streams == 0 { BACKLOG } else { streams };
+        self.smux.accept_backlog = streams;
+        if let Some(yamux) = &mut self.yamux {
+            yamux.backlog = streams;
+        }
         self
     }
 

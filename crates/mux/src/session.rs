@@ -5,7 +5,7 @@ use std::{fmt, future::poll_fn, time::Duration};
 use async_trait::async_trait;
 use gost_core::{
     addr::Addr,
-    conn::Conn,
+    conn::{Conn, Meta},
     error::{Error, Result, Why},
     listener::{Incoming, Listener},
 };
@@ -13,7 +13,8 @@ use gost_smux::Side;
 
 use crate::{
     options::MuxSettings,
-    smux::{Accepting, Handle},
+    smux::{self, Accepting},
+    yamux,
 };
 
 /// The end of a session that opens streams: who dialed a channel, or the node at which a client
@@ -22,6 +23,37 @@ use crate::{
 /// The session lives as long as one of its handles or streams; then its connection is closed.
 #[derive(Clone)]
 pub struct Session(Handle);
+
+/// A handle of a session, whatever its protocol.
+#[derive(Clone)]
+enum Handle {
+    Smux(smux::Handle),
+    Yamux(yamux::Handle),
+}
+
+macro_rules! on_handle {
+    ($self:expr, $handle:ident => $do:expr) => {
+        match $self {
+            Handle::Smux($handle) => $do,
+            Handle::Yamux($handle) => $do,
+        }
+    };
+}
+
+impl Handle {
+    fn start(conn: Conn, side: Side, accepting: Accepting, settings: &MuxSettings) -> Result<Self> {
+        match &settings.yamux {
+            None => smux::Handle::start(conn, side, accepting, settings).map(Self::Smux),
+            Some(yamux) => {
+                yamux::Handle::start(conn, side, accepting, settings, yamux).map(Self::Yamux)
+            }
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        on_handle!(self, handle => handle.meta())
+    }
+}
 
 /// The end of a session that accepts streams: the listening side of a channel, or the client that
 /// has bound an address at a node.
@@ -53,54 +85,63 @@ pub fn server(conn: Conn, settings: &MuxSettings) -> Result<Streams> {
 }
 
 impl Session {
-    /// Opens a stream. It can be written at once: the protocol has no answer to wait for.
+    /// Opens a stream. It can be written at once: no answer is waited for, except by yamux when
+    /// the peer has not accepted the last 256.
     ///
     /// What is known of the stream is what is known of the session's connection.
     ///
     /// # Errors
-    /// Says why the session ended, if it has; [`Why::Limited`] when it has no stream ids left.
-    #[allow(clippy::unused_async, reason = "other protocols wait for the peer")]
+    /// Says why the session ended, if it has; [`Why::Limited`] when it has no stream ids left, or
+    /// as many streams as it may have.
     pub async fn open(&self) -> Result<Conn> {
-        let opened = self.0.open(usize::MAX)?;
-        // There are no more streams than that.
-        opened.ok_or_else(|| Error::new(Why::Limited, "mux: too many streams"))
+        let opened = self.open_below(usize::MAX).await?;
+        opened.ok_or_else(|| {
+            let what = format!("mux session with {}: too many streams", self.0.meta().peer);
+            Error::new(Why::Limited, what)
+        })
     }
 
     /// Opens a stream unless `most` are open already.
-    #[allow(clippy::unused_async, reason = "other protocols wait for the peer")]
     pub(crate) async fn open_below(&self, most: usize) -> Result<Option<Conn>> {
-        self.0.open(most)
+        match &self.0 {
+            Handle::Smux(handle) => handle.open(most),
+            Handle::Yamux(handle) => handle.open(most).await,
+        }
     }
 
     /// True for another handle of the same session.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        self.0.is(&other.0)
+        match (&self.0, &other.0) {
+            (Handle::Smux(one), Handle::Smux(two)) => one.is(two),
+            (Handle::Yamux(one), Handle::Yamux(two)) => one.is(two),
+            _ => false,
+        }
     }
 
     /// How many streams are open.
     pub fn streams(&self) -> usize {
-        self.0.streams()
+        on_handle!(&self.0, handle => handle.streams())
     }
 
     /// Ends the session when it had no stream for so long; `None` for never.
     pub fn set_idle_timeout(&self, idle: Option<Duration>) {
-        self.0.set_idle_timeout(idle);
+        on_handle!(&self.0, handle => handle.set_idle_timeout(idle));
     }
 
     /// True when streams that are not read hold up the session, so that a new one would probably
     /// get nowhere.
     pub fn is_stalled(&self) -> bool {
-        self.0.is_stalled()
+        on_handle!(&self.0, handle => handle.is_stalled())
     }
 
     /// True once the session has ended: no stream can be opened any more.
     pub fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        on_handle!(&self.0, handle => handle.is_closed())
     }
 
     /// Waits for the end of the session and says why it ended.
     pub async fn closed(&self) -> Error {
-        self.0.closed().await
+        on_handle!(&self.0, handle => handle.closed().await)
     }
 }
 
@@ -124,7 +165,7 @@ impl Streams {
 impl Listener for Streams {
     /// The next stream. The error that ends the session says [`Why::Closed`].
     async fn accept(&mut self) -> Result<Incoming> {
-        match poll_fn(|cx| self.handle.poll_accept(cx)).await {
+        match poll_fn(|cx| on_handle!(&self.handle, handle => handle.poll_accept(cx))).await {
             Ok(conn) => Ok(Incoming::ready(self.handle.meta().peer.clone(), conn)),
             Err(error) => Err(error.why_set(Why::Closed)),
         }
@@ -137,7 +178,7 @@ impl Listener for Streams {
 
 impl Drop for Streams {
     fn drop(&mut self) {
-        self.handle.refuse();
+        on_handle!(&self.handle, handle => handle.refuse());
     }
 }
 

@@ -13,7 +13,12 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 use crate::support::{answers, client, echoed, read, server, soon};
 
 /// The defaults, which must agree, and what else both know.
-const KINDS: [&str; 3] = ["mux.type=smux", "mux.version=1", "mux.version=2"];
+const KINDS: [&str; 4] = [
+    "mux.type=smux",
+    "mux.version=1",
+    "mux.version=2",
+    "mux.type=yamux",
+];
 const LEN: u64 = 2 << 20;
 
 fn launch(arguments: &[&str]) -> Option<Process> {

@@ -12,7 +12,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 
 use crate::support::{answers, client, dialer, echoed, listener, read, server, server_at, soon};
 
-const KINDS: [&str; 3] = ["mux.version=1", "mux.version=2", "mux.type=smux"];
+const KINDS: [&str; 3] = ["mux.version=1", "mux.version=2", "mux.type=yamux"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_connections_are_streams_of_one() {
