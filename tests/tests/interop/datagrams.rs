@@ -10,7 +10,7 @@ use tokio::{net::UdpSocket, task::JoinSet, time::timeout};
 use crate::{
     pair::{Nodes, Other},
     streams::tail,
-    table::{Datagrams, Pairing, Protocol},
+    table::{Datagrams, Pairing, Program, Protocol},
     targets::Targets,
 };
 
@@ -67,7 +67,37 @@ pub(crate) async fn associated(
     protocol: &Protocol,
 ) -> Result<()> {
     let port = nodes.other(protocol, Other::Socks5)?;
-    let mut association = Association::open(([127, 0, 0, 1], port).into(), None).await?;
+    let association = Association::open(([127, 0, 0, 1], port).into(), None).await?;
+    echo_of_two(association, targets).await
+}
+
+/// A client that speaks SOCKS5 to the server node, with a password, and with noise in between.
+pub(crate) async fn associated_alone(
+    targets: &Targets,
+    nodes: &Nodes,
+    protocol: &Protocol,
+    pairing: Pairing,
+) -> Result<()> {
+    let server = nodes.server(protocol)?.parse()?;
+    let wrong = Association::open(server, Some(("alice", "guess"))).await;
+    ensure!(wrong.is_err(), "a wrong password will do");
+    let association = Association::open(server, Some(("alice", "secret"))).await?;
+    // The original ends an association with the first datagram that it can't read.
+    if pairing.server() == Program::Ours {
+        for noise in [
+            &b""[..],
+            b"\0",
+            b"\0\0\0",
+            b"\0\0\0\x09abc",
+            b"\0\0\0\x01\x7f\0\0\x01\0\0",
+        ] {
+            association.send_raw(noise).await?;
+        }
+    }
+    echo_of_two(association, targets).await
+}
+
+async fn echo_of_two(mut association: Association, targets: &Targets) -> Result<()> {
     let second = udp::Server::start(udp::Behaviour::Echo).await?;
     for (round, target) in [targets.datagrams.address(), second.address()]
         .into_iter()

@@ -164,6 +164,9 @@ async fn run(trial: Trial, pair: &Pair, protocol: &Protocol) -> Result<()> {
         Trial::WrongPassword => streams::wrong_password(targets, nodes, protocol).await,
         Trial::Datagrams => datagrams::forwarded(nodes, protocol, pair.pairing).await,
         Trial::Associate => datagrams::associated(targets, nodes, protocol).await,
+        Trial::AssociateAlone => {
+            datagrams::associated_alone(targets, nodes, protocol, pair.pairing).await
+        }
         Trial::RemoteTcp => streams::remote(nodes, protocol).await,
         Trial::RemoteUdp => datagrams::remote(nodes, protocol, pair.pairing).await,
     }

@@ -29,6 +29,7 @@ pub(crate) struct Nodes {
     _folder: TempDir,
     doors: HashMap<(&'static str, Door), u16>,
     others: HashMap<(&'static str, Other), u16>,
+    servers: HashMap<&'static str, String>,
 }
 
 /// The ports of a pair that do not lead to one TCP target.
@@ -53,6 +54,12 @@ impl Nodes {
     pub(crate) fn other(&self, protocol: &Protocol, other: Other) -> Result<u16> {
         let port = self.others.get(&(protocol.name, other)).copied();
         port.with_context(|| format!("no port {other:?}"))
+    }
+
+    /// Where the server node itself speaks a protocol.
+    pub(crate) fn server(&self, protocol: &Protocol) -> Result<&str> {
+        let addr = self.servers.get(protocol.name);
+        Ok(addr.context("no such server")?)
     }
 }
 
@@ -95,6 +102,7 @@ impl Pair {
             places: 0,
             doors: HashMap::new(),
             others: HashMap::new(),
+            servers: HashMap::new(),
         };
         for protocol in PROTOCOLS {
             if protocol.addresses == Addresses::Fixed {
@@ -108,6 +116,7 @@ impl Pair {
             client,
             doors,
             others,
+            servers,
             ..
         } = setup;
         let server = server
@@ -124,6 +133,7 @@ impl Pair {
             _folder: folder,
             doors,
             others,
+            servers,
         })
     }
 }
@@ -138,6 +148,7 @@ struct Setup<'a> {
     places: usize,
     doors: HashMap<(&'static str, Door), u16>,
     others: HashMap<(&'static str, Other), u16>,
+    servers: HashMap<&'static str, String>,
 }
 
 impl Setup<'_> {
@@ -190,6 +201,7 @@ impl Setup<'_> {
         );
         let listener = part(self.channel.name, &self.channel_metadata()?, None);
         self.server.service(&addr, handler, listener, None);
+        self.servers.insert(protocol.name, addr.clone());
         let right = protocol.name;
         self.chain(right, protocol, &addr, protocol.auth(true))?;
         let wrong = format!("{right}-wrong");

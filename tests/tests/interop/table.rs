@@ -284,6 +284,8 @@ pub(crate) enum Trial {
     Datagrams,
     /// A client associates at the client node, which reaches targets through the other.
     Associate,
+    /// A client associates at the server node itself.
+    AssociateAlone,
     /// A TCP port of the other node leads back to a target.
     RemoteTcp,
     /// A UDP port of the other node leads back to a target.
@@ -291,7 +293,7 @@ pub(crate) enum Trial {
 }
 
 impl Trial {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Bytes,
         Self::Many,
         Self::Addresses,
@@ -303,6 +305,7 @@ impl Trial {
         Self::WrongPassword,
         Self::Datagrams,
         Self::Associate,
+        Self::AssociateAlone,
         Self::RemoteTcp,
         Self::RemoteUdp,
     ];
@@ -320,6 +323,7 @@ impl Trial {
             Self::WrongPassword => "wrong-password",
             Self::Datagrams => "datagrams",
             Self::Associate => "associate",
+            Self::AssociateAlone => "associate-alone",
             Self::RemoteTcp => "remote-tcp",
             Self::RemoteUdp => "remote-udp",
         }
@@ -340,6 +344,7 @@ impl Trial {
             Self::Reset => channel.name == "tcp",
             Self::WrongPassword => protocol.login != Login::None,
             Self::Datagrams | Self::Associate => protocol.datagrams != Datagrams::None,
+            Self::AssociateAlone => protocol.name == "socks5" && channel.name == "tcp",
             Self::RemoteTcp | Self::RemoteUdp => protocol.bind,
         }
     }
