@@ -58,11 +58,16 @@ pub(crate) async fn alert(io: &mut ReadAhead, code: u8) {
 /// go on sending after the other has ended.
 pub(crate) struct Tls {
     inner: TlsStream<ReadAhead>,
+    /// An error that is told when everything before it has been read.
+    failed: Option<io::Error>,
 }
 
 impl Tls {
     pub(crate) fn new(inner: TlsStream<ReadAhead>) -> Self {
-        Self { inner }
+        Self {
+            inner,
+            failed: None,
+        }
     }
 
     /// Says what an error of the library means.
@@ -84,17 +89,26 @@ impl AsyncRead for Tls {
         let before = buf.filled().len();
         loop {
             let known = buf.filled().len();
-            match Pin::new(&mut self.inner).poll_read(cx, buf) {
-                Poll::Ready(Ok(())) => {}
-                // What is there comes first; an error or the end comes again when it is asked for.
-                _ if known > before => return Poll::Ready(Ok(())),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.explain(error))),
-                Poll::Pending => return Poll::Pending,
-            }
-            // A record holds 16 KiB at most: takes those too that were read together with it.
-            let is_end = buf.filled().len() == known;
-            if is_end || buf.remaining() == 0 || !self.inner.get_ref().0.holds_bytes() {
-                return Poll::Ready(Ok(()));
+            let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+            match polled {
+                Poll::Ready(Ok(())) if buf.filled().len() > known => {
+                    // A record holds 16 KiB at most: takes those too that were read with it.
+                    let more = self.failed.is_some() || self.inner.get_ref().0.holds_bytes();
+                    if buf.remaining() == 0 || !more {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                // What could be read before comes first, which may be there still.
+                Poll::Ready(Err(error)) if self.failed.is_none() => {
+                    self.failed = Some(self.explain(error));
+                }
+                _ if buf.filled().len() > before => return Poll::Ready(Ok(())),
+                end => {
+                    return match self.failed.take() {
+                        Some(error) => Poll::Ready(Err(error)),
+                        None => end,
+                    };
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use gost_core::{
     stream::Stream,
 };
 use gost_testkit::payload::{Digester, payload};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use crate::support::{Folder, Issuer, client, conn, node, server, sockets, soon, streams};
 
@@ -155,4 +155,42 @@ async fn it_can_not_be_peeled_and_works_on() {
     near.write_all(b"x").await.unwrap();
     near.flush().await.unwrap();
     assert_eq!(soon(far.read_u8()).await.unwrap(), b'x');
+}
+
+#[tokio::test]
+async fn what_came_before_a_damaged_record_is_read_and_then_the_error() {
+    let folder = Folder::new();
+    let server = server(&folder.pair("server", &Issuer::new("x").issue("server.test"))).unwrap();
+    let client = client(&TlsSettings::default(), "").unwrap();
+    let ((near, mut a), (mut b, far)) = (duplex(100_000), duplex(100_000));
+    let node = node("server.test");
+    let meet = async {
+        let (near, far) = tokio::join!(server.server(conn(near)), client.client(conn(far), &node));
+        let mut near = near.unwrap().into_stream().unwrap().0;
+        let mut far = far.unwrap().into_stream().unwrap().0;
+        // Whatever else a server says at first has arrived when this has.
+        near.write_u8(1).await.unwrap();
+        near.flush().await.unwrap();
+        assert_eq!(far.read_u8().await.unwrap(), 1);
+        (near, far)
+    };
+    let (mut near, mut far) = tokio::select! {
+        ends = soon(meet) => ends,
+        _ = tokio::io::copy_bidirectional(&mut a, &mut b) => panic!("nobody has ended"),
+    };
+    let (good, lost) = (payload(1, 10), payload(2, 100));
+    for part in [&good, &lost] {
+        near.write_all(part).await.unwrap();
+        near.flush().await.unwrap();
+    }
+    // Each record: a header of 5 bytes, the bytes, their kind and a tag of 16.
+    let mut records = vec![0; good.len() + lost.len() + 2 * (5 + 1 + 16)];
+    soon(a.read_exact(&mut records)).await.unwrap();
+    *records.last_mut().unwrap() ^= 1;
+    b.write_all(&records).await.unwrap();
+    let mut got = vec![0; 20_000];
+    let n = soon(far.read(&mut got)).await.unwrap();
+    assert!(got[..n] == good, "{n}");
+    let error = Error::from(soon(far.read(&mut got)).await.unwrap_err());
+    assert_eq!(error.to_string(), "tls: cannot decrypt peer's message");
 }
