@@ -106,7 +106,11 @@ impl NodeOutbound {
             }
             return error;
         }
-        let error = error.context(format_args!("node {}", node.addr));
+        let error = if node.hop.is_empty() {
+            error.context(format_args!("node {}", node.addr))
+        } else {
+            error.context(format_args!("hop {}, node {}", node.hop, node.addr))
+        };
         match (error.at_side(), error.why()) {
             // The node's answer about the target. While the node itself is dialed it is the
             // target of those below.

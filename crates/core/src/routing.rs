@@ -121,6 +121,8 @@ pub struct Node {
     id: u64,
     /// Its name and address.
     pub addr: NodeAddr,
+    /// The name of its hop, for messages; may be empty.
+    pub hop: Arc<str>,
     /// The network to reach a forwarder's node over, when it isn't the client's.
     pub network: Option<crate::addr::Network>,
     /// How to speak with it; a forwarder's node is just a target and has none.
@@ -142,6 +144,7 @@ impl Node {
         Self {
             id: NEXT.fetch_add(1, Relaxed),
             addr,
+            hop: "".into(),
             network: None,
             transport: None,
             sockets: None,

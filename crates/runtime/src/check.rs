@@ -3,7 +3,7 @@
 
 use gost_config::{
     Config, Connector, Dialer, ForwardNode, Forwarder, Handler, Hop, Kind, Listener, Names, Node,
-    Place, Problem, Service, Structure, nearest,
+    Place, Problem, Service, Structure, Tls, nearest,
 };
 use gost_core::{
     options::{KeyInfo, Options},
@@ -45,6 +45,12 @@ pub(crate) fn unknown_keys(config: &Config, registry: &Registry) -> Vec<Problem>
     finder.found
 }
 
+/// Listeners that never do TLS.
+const PLAIN: &[&str] = &[
+    "tcp", "udp", "ws", "mws", "redirect", "tproxy", "rtcp", "rudp", "unix", "runix", "serial",
+    "stdio",
+];
+
 /// Keys of a service that make it run commands. A service that relies on them is not whole without.
 const COMMANDS: &[&str] = &["preUp", "postUp", "preDown", "postDown"];
 
@@ -83,6 +89,7 @@ impl Check<'_> {
             ];
             self.unsupported_keys(&auther.place, &loaders);
         }
+        self.files(config.tls.as_ref());
         if let Some(log) = config.log.as_ref().filter(|log| log.rotation.is_some()) {
             self.unsupported(&log.place, "rotation");
         }
@@ -148,8 +155,38 @@ impl Check<'_> {
             &listener.place,
             &listener.metadata,
         );
+        self.files(handler.tls.as_ref());
+        self.files(listener.tls.as_ref());
+        if let Some(tls) = &listener.tls
+            && PLAIN.contains(&or(&listener.r#type, "tcp"))
+            && [&tls.cert_file, &tls.key_file, &tls.ca_file]
+                .iter()
+                .any(|file| !file.is_empty())
+        {
+            let kind = or(&listener.r#type, "tcp");
+            let message = format!("a {kind} listener does not use TLS");
+            self.problems.push(listener.place.warning("tls", message));
+        }
         if let Some(forwarder) = &service.forwarder {
             self.forwarder(forwarder);
+        }
+    }
+
+    /// The files of certificates, all of which must be there.
+    fn files(&mut self, tls: Option<&Tls>) {
+        let Some(tls) = tls else { return };
+        let files = [
+            ("certFile", &tls.cert_file),
+            ("keyFile", &tls.key_file),
+            ("caFile", &tls.ca_file),
+        ];
+        for (key, file) in files {
+            if !file.is_empty()
+                && let Err(error) = std::fs::File::open(file)
+            {
+                let problem = tls.place.error(key, format!("{file}: {error}"));
+                self.problems.push(problem);
+            }
         }
     }
 
@@ -204,6 +241,8 @@ impl Check<'_> {
             &dialer.place,
             &dialer.metadata,
         );
+        self.files(connector.tls.as_ref());
+        self.files(dialer.tls.as_ref());
     }
 
     fn component<K: gost_core::registry::Kind + ?Sized>(
@@ -230,7 +269,12 @@ impl Check<'_> {
             entry.mark.read();
         }
         let word = kind.word();
-        let message = if Names::default().has(kind, name) {
+        let lower = name.to_ascii_lowercase();
+        let message = if lower != name && self.registry.has::<K>(&lower) {
+            format!("unknown {word} {name:?}: type names are lower-case: {lower}")
+        } else if name == "tproxy" && kind == Kind::Listener {
+            format!("unknown {word} {name:?}: did you mean redirect with tproxy: true?")
+        } else if Names::default().has(kind, name) {
             format!("this version has no {word} {name:?} yet")
         } else {
             let known = self.registry.names::<K>();

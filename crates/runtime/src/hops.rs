@@ -79,7 +79,7 @@ impl Builder<'_> {
         let inherited = hop_options(hop);
         let mut members = Vec::with_capacity(hop.nodes.len());
         for node in &hop.nodes {
-            members.push(self.node(place, node, &inherited).await?);
+            members.push(self.node((place, &hop.name), node, &inherited).await?);
         }
         self.members(
             place,

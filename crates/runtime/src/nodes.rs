@@ -47,7 +47,7 @@ impl Builder<'_> {
     /// A node of a chain's hop; `place` is that of the hop.
     pub(crate) async fn node(
         &self,
-        place: &str,
+        (place, hop_name): (&str, &str),
         node: &config::Node,
         hop: &HopOptions,
     ) -> Result<Member, Problem> {
@@ -96,6 +96,7 @@ impl Builder<'_> {
         );
         let make = async {
             let mut made = Node::new(addr);
+            made.hop = hop_name.into();
             made.network = network;
             made.transport = Some(transport);
             made.sockets = Some(Arc::new(Sockets::new(sockets, Names::default())));

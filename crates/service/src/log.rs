@@ -2,7 +2,7 @@
 
 use gost_core::{
     addr::Addr,
-    error::{Error, Side, Why},
+    error::{Error, Phase, Side, Why},
     session::Record,
 };
 use gost_net::copy::Outcome;
@@ -67,10 +67,22 @@ pub(crate) fn failed(record: &Record, error: &Error) {
         user = record.user,
         target = %Shown(record),
         node = error.node().map(|node| &**node).unwrap_or_default(),
-        phase = ?error.at_phase(),
+        phase = phase(error.at_phase()),
         side = side(error.at_side()),
         "{error}",
     );
+}
+
+const fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Resolve => "resolve",
+        Phase::Route => "route",
+        Phase::Dial => "dial",
+        Phase::Handshake => "handshake",
+        Phase::Request => "request",
+        Phase::Bind => "bind",
+        Phase::Relay => "relay",
+    }
 }
 
 const fn side(side: Side) -> &'static str {

@@ -1,0 +1,218 @@
+//! What the log says, and what it never says.
+
+use anyhow::{Result, ensure};
+use gost_testkit::{PATIENCE, ports, process::Process, tcp};
+use gost_tests::{curl, exchange, gost, gost_logged, gost_output};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+/// The lines of a log in JSON with a text in their message.
+fn lines(process: &Process, part: &str) -> Vec<Value> {
+    let lines = process.lines().into_iter();
+    let lines = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    lines
+        .filter(|line| line["msg"].as_str().is_some_and(|msg| msg.contains(part)))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_has_a_line_when_it_opens_and_one_when_it_ends() -> Result<()> {
+    let echo = tcp::Server::start(tcp::Behaviour::Echo).await?;
+    let port = ports::tcp();
+    let listen = format!("tcp://127.0.0.1:{port}/{}", echo.address());
+    let gost = gost_logged(&["-L", &listen]).await?;
+    ensure!(exchange(port, b"seven!!").await? == b"seven!!");
+    gost.line(">-<").await?;
+    let (opened, ended) = (lines(&gost, "<>"), lines(&gost, ">-<"));
+    ensure!(opened.len() == 1 && ended.len() == 1, "{:?}", gost.lines());
+    let (opened, ended) = (&opened[0], &ended[0]);
+    for line in [opened, ended] {
+        ensure!(
+            line["level"] == "info" && line["service"] == "service-0",
+            "{line}"
+        );
+        ensure!(
+            line["sid"] == opened["sid"] && line["client"] == opened["client"],
+            "{line}"
+        );
+        let time = line["time"].as_str().unwrap_or_default();
+        ensure!(
+            time.len() == "2006-01-02T15:04:05.000+00:00".len(),
+            "{line}"
+        );
+    }
+    ensure!(
+        ended["input_bytes"] == 7 && ended["output_bytes"] == 7,
+        "{ended}"
+    );
+    ensure!(
+        ended["duration_ms"].as_u64().is_some_and(|ms| ms < 60_000),
+        "{ended}"
+    );
+    let target = echo.address().to_string();
+    ensure!(
+        ended["msg"]
+            .as_str()
+            .is_some_and(|msg| msg.ends_with(&target)),
+        "{ended}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_names_service_hop_node_phase_and_cause() -> Result<()> {
+    let port = ports::tcp();
+    let node = "relay://bob:abracadabra@127.0.0.1:1";
+    let gost = gost(
+        &["-L", &format!("socks5://127.0.0.1:{port}"), "-F", node],
+        port,
+    )
+    .await?;
+    let proxy = format!("socks5h://127.0.0.1:{port}");
+    ensure!(
+        !curl(&["-x", &proxy, "http://t.test/"])
+            .await?
+            .status
+            .success()
+    );
+    gost.line("refused").await?;
+    let errors = lines(&gost, "refused");
+    let error = errors.last().expect("a line");
+    ensure!(
+        error["level"] == "warn" && error["service"] == "service-0",
+        "{error}"
+    );
+    ensure!(
+        error["node"] == "node-0" && error["phase"] == "dial",
+        "{error}"
+    );
+    ensure!(
+        error["side"] == "node" && error["target"] == "t.test:80",
+        "{error}"
+    );
+    let message = error["msg"].as_str().unwrap_or_default();
+    ensure!(
+        message.contains("hop hop-0, node node-0@127.0.0.1:1"),
+        "{error}"
+    );
+    ensure!(
+        message.to_lowercase().contains("connection refused"),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn levels_and_formats_are_obeyed() -> Result<()> {
+    let port = ports::tcp();
+    let listen = format!("tcp://127.0.0.1:{port}/127.0.0.1:1");
+    let config = |log: &str| format!("{{\"log\": {{{log}}}}}");
+    for (log, expected) in [
+        ("\"format\": \"text\"", Some("level=info time=")),
+        (
+            "\"format\": \"json\"",
+            Some("{\"level\":\"info\",\"time\":\""),
+        ),
+        ("\"level\": \"error\"", None),
+        ("\"output\": \"none\"", None),
+    ] {
+        let mut gost = gost(&["-C", &config(log), "-L", &listen], port).await?;
+        // A target that refuses is a warning.
+        let _ = gost_tests::ask(port, b"x").await;
+        if expected.is_some() {
+            gost.line("refused").await?;
+        }
+        gost.signal(Signal::SIGTERM)?;
+        ensure!(gost.exit(PATIENCE).await?.success());
+        let said = gost.lines();
+        match expected {
+            Some(begin) => ensure!(
+                said.iter()
+                    .all(|line| line.starts_with(begin) || line.contains("warn"))
+                    && said.len() > 1,
+                "{log}: {said:?}"
+            ),
+            None => ensure!(said.is_empty(), "{log}: {said:?}"),
+        }
+    }
+    Ok(())
+}
+
+/// Passwords as they stand in URLs.
+const SECRETS: [&str; 3] = ["opensesame", "open%40sesame", "open@sesame"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_line_has_a_password() -> Result<()> {
+    let node = ports::tcp();
+    let args = ["-DD", "-L", &format!("relay://u:rightone@127.0.0.1:{node}")];
+    let _node = gost(&args, node).await?;
+    for scheme in [
+        "relay",
+        "socks5",
+        "http",
+        "socks4",
+        "relay+mtcp",
+        "http+tls",
+        "socks5+ws",
+    ] {
+        for secret in SECRETS {
+            for at in [1, node] {
+                let port = ports::tcp();
+                let listen = format!("socks5://al:{secret}@127.0.0.1:{port}");
+                let chain = format!("{scheme}://bob:{secret}@127.0.0.1:{at}");
+                let args = ["-DD", "-L", &listen, "-F", &chain, "-F", &chain];
+                let mut gost = gost(&args, port).await?;
+                // A wrong password, and the right one to where no node lets us pass.
+                for password in ["wrongsesame", secret] {
+                    let password = password.replace('@', "%40");
+                    let proxy = format!("socks5h://al:{password}@127.0.0.1:{port}");
+                    let output = curl(&["-m", "3", "-x", &proxy, "http://127.0.0.1:1/"]).await?;
+                    ensure!(!output.status.success());
+                }
+                gost.signal(Signal::SIGHUP)?;
+                gost.line("config reloaded").await?;
+                gost.signal(Signal::SIGTERM)?;
+                gost.exit(PATIENCE).await?;
+                let log = gost.lines().join("\n");
+                ensure!(!log.contains("sesame"), "{chain}\n{log}");
+                ensure!(log.contains("127.0.0.1"), "something was said");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_said_without_passwords() -> Result<()> {
+    for args in [
+        &["-L", "htp://al:opensesame@127.0.0.1:x y"][..],
+        &[
+            "-L",
+            "socks5://al:opensesame@127.0.0.1:0?nosuch=1&auth=b3BlbnNlc2FtZQ",
+            "-F",
+            "relay://u:opensesame@h:port",
+        ],
+        &["-L", "socks5://al:open#sesame@127.0.0.1:0"],
+        &["-L", ":0", "-F", "relay://u:open/sesame@h:1"],
+        &["-L", ":0", "-F", "relay://u:open?sesame@h:1"],
+        &["-L", "relay://u:opensesame@192.0.2.1:1"],
+        &["-L", ":0", "al:opensesame@h:1"],
+        &["-L", ":0", "-F", "nosuch+kcp://u:opensesame@h:1"],
+        &[
+            "-C",
+            "{\"services\": [{\"name\": \"s\", \"addr\": \":0\", \"handler\": {\"auth\": {\"password\": \"opensesame\", \"usr\": 1}, \"type\": \"x\"}}]}",
+        ],
+        &["-C", "http://u:opensesame@127.0.0.1:1/x"],
+        &["-L", ":0", "-api", "u:opensesame@:1"],
+        &["-L", ":0", "-metrics", "u:opensesame@:1"],
+    ] {
+        let output = gost_output(args).await?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(!output.status.success() && !said.is_empty(), "{args:?}");
+        ensure!(
+            !said.contains("sesame") && !said.contains("b3Blb"),
+            "{args:?}\n{said}"
+        );
+    }
+    Ok(())
+}
