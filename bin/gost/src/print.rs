@@ -40,13 +40,16 @@ pub(crate) fn config(flags: &Flags, names: &Names) -> ExitCode {
     } else {
         Format::Yaml
     };
-    match loaded.config.print(format) {
+    let code = match loaded.config.print(format) {
         Ok(text) => say(&text),
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
         }
-    }
+    };
+    // The process ends: giving back a large configuration piece by piece would take its time.
+    std::mem::forget(loaded);
+    code
 }
 
 fn say(text: &str) -> ExitCode {
