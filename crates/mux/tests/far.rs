@@ -59,8 +59,22 @@ async fn one_stream_is_not_held_to_a_window_in_each_round_trip() {
         }
     };
     // With windows of 64 KiB it takes 51 s.
-    timeout(Duration::from_secs(20), read).await.unwrap();
+    timeout(Duration::from_secs(40), read).await.unwrap();
     sender.abort();
+}
+
+/// Waits until so much was received altogether, and says how much of it on each stream.
+async fn carried(counts: &[Arc<AtomicUsize>], altogether: usize) -> Vec<usize> {
+    let enough = async {
+        loop {
+            let all: Vec<_> = counts.iter().map(|c| c.load(Ordering::Relaxed)).collect();
+            if all.iter().sum::<usize>() >= altogether {
+                return all;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_mins(2), enough).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,12 +99,10 @@ async fn a_hundred_streams_share_alike() {
                 }
             });
         }
-        sleep(Duration::from_secs(2)).await;
-        for count in &counts {
-            count.store(0, Ordering::Relaxed);
-        }
-        sleep(Duration::from_secs(3)).await;
-        let all: Vec<_> = counts.iter().map(|c| c.load(Ordering::Relaxed)).collect();
+        // What was sent before all were there.
+        let before = carried(&counts, 48 << 20).await;
+        let after = carried(&counts, 128 << 20).await;
+        let all: Vec<_> = before.iter().zip(after).map(|(b, a)| a - b).collect();
         let sum: usize = all.iter().sum();
         let squares: usize = all.iter().map(|n| n * n).sum();
         // Jain's index: 1 when all are alike.

@@ -46,6 +46,8 @@ pub(crate) struct Growth {
     wanting: u32,
     /// The shortest round trip of this period and of the one before.
     trips: [Option<Duration>; 2],
+    /// The last round trip, with all the waiting in a crowded path.
+    latest: Duration,
 }
 
 impl ReceiveWindow {
@@ -85,10 +87,17 @@ impl ReceiveWindow {
     ) -> (u32, u32) {
         if let (Some(now), Some(told_at), Some(trip)) = (now, self.told_at, growth.round_trip())
             && self.untold >= self.size / 2
-            && now.saturating_duration_since(told_at) < 2 * trip
         {
-            let grown = self.size.saturating_add(self.granted);
-            self.want(grown.min(growth.most), growth);
+            let took = now.saturating_duration_since(told_at);
+            let usual = growth.usual();
+            if took < 2 * trip {
+                let grown = self.size.saturating_add(self.granted);
+                self.want(grown.min(growth.most), growth);
+            } else if self.wanted < usual && took < 2 * growth.latest {
+                // The path is crowded, so that all take longer than it would: those who came
+                // first are not to keep more of it than others.
+                self.want(usual, growth);
+            }
         }
         self.announce(config, growth);
         self.untold = 0;
@@ -158,6 +167,7 @@ impl Growth {
             granted: 0,
             wanting: 0,
             trips: [None; 2],
+            latest: Duration::ZERO,
         }
     }
 
@@ -166,6 +176,11 @@ impl Growth {
     fn share(&self) -> u32 {
         let fair = self.most / (self.wanting + 1);
         fair.min(self.most - self.granted)
+    }
+
+    /// What those who want some growth have of it, on average.
+    fn usual(&self) -> u32 {
+        self.granted.checked_div(self.wanting).unwrap_or(0)
     }
 
     /// True when no window has grown or wants to.
@@ -178,6 +193,7 @@ impl Growth {
     }
 
     fn add_trip(&mut self, trip: Duration) {
+        self.latest = trip;
         let [current, _] = &mut self.trips;
         *current = Some(current.map_or(trip, |shortest| shortest.min(trip)));
     }
@@ -320,6 +336,35 @@ mod tests {
             reader.window.release(&mut growth);
         }
         assert_eq!((growth.granted, growth.wanting), (0, 0));
+    }
+
+    #[test]
+    fn who_comes_late_to_a_crowded_path_gets_as_much_as_others() {
+        let config = Config::default();
+        let mut growth = Growth::new(&config);
+        let mut early = Reader::new(&config);
+        let mut late = ReceiveWindow::new(&config);
+        let mut now = Instant::now();
+        for _ in 0..20 {
+            now += 200 * MS;
+            early.round(&config, &mut growth, now);
+        }
+        // By now everything waits for a second.
+        for _ in 0..3 {
+            growth.add_trip(1000 * MS);
+            now += 500 * MS;
+            assert!(late.add(late.size as usize / 2));
+            late.tell(&config, &mut growth, Some(now));
+        }
+        now += 1000 * MS;
+        let early = early.round(&config, &mut growth, now);
+        assert_eq!(late.granted, (16 << 20) / 3);
+        assert!(early <= 65_536 + (8 << 20));
+        // Which is no reason to grow beyond that.
+        growth.add_trip(1000 * MS);
+        now += 500 * MS;
+        assert!(late.add(late.size as usize / 2));
+        assert!(late.tell(&config, &mut growth, Some(now)).1 <= 65_536 + (16 << 20) / 3);
     }
 
     #[test]
