@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// Something that carries streams between two nodes: a listener and a dialer of one name.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Channel {
     /// The type of listener and dialer.
     pub(crate) name: &'static str,
@@ -13,6 +13,8 @@ pub(crate) struct Channel {
     pub(crate) half_close: HalfClose,
     /// Metadata of the listener and of the dialer, as JSON.
     pub(crate) metadata: &'static str,
+    /// Made of others in this table: what no channel can alter is not tried again.
+    composed: bool,
 }
 
 /// The kinds of addresses that listeners have.
@@ -40,6 +42,14 @@ const fn channel(name: &'static str, place: Place, half_close: HalfClose) -> Cha
         place,
         half_close,
         metadata: "{}",
+        composed: false,
+    }
+}
+
+const fn composed(channel: Channel) -> Channel {
+    Channel {
+        composed: true,
+        ..channel
     }
 }
 
@@ -49,11 +59,11 @@ pub(crate) static CHANNELS: &[Channel] = &[
     channel("unix", Place::Path, HalfClose::Yes),
     channel("mtcp", Place::Tcp, HalfClose::No),
     channel("tls", Place::Tcp, HalfClose::Yes),
-    channel("mtls", Place::Tcp, HalfClose::No),
+    composed(channel("mtls", Place::Tcp, HalfClose::No)),
     channel("ws", Place::Tcp, HalfClose::Ours),
-    channel("wss", Place::Tcp, HalfClose::Ours),
-    channel("mws", Place::Tcp, HalfClose::No),
-    channel("mwss", Place::Tcp, HalfClose::No),
+    composed(channel("wss", Place::Tcp, HalfClose::Ours)),
+    composed(channel("mws", Place::Tcp, HalfClose::No)),
+    composed(channel("mwss", Place::Tcp, HalfClose::No)),
 ];
 
 /// What two nodes speak over a channel.
@@ -331,6 +341,16 @@ impl Trial {
 
     /// Whether the combination has such a thing at all, by what channel and protocol are.
     pub(crate) fn exists(self, channel: &Channel, protocol: &Protocol) -> bool {
+        if channel.composed {
+            let alike = matches!(protocol.name, "relay-nodelay" | "socks4" | "socks4a");
+            let of_protocol = matches!(
+                self,
+                Self::Addresses | Self::WrongPassword | Self::Associate | Self::RemoteUdp
+            );
+            if alike || of_protocol {
+                return false;
+            }
+        }
         match self {
             Self::Bytes
             | Self::Many
