@@ -1,0 +1,373 @@
+//! Two ends and a path between them that loses, delays, repeats and reorders.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Cipher, CipherKind, Envelope, Key, Mode};
+
+/// A path for datagrams, the same for the same seed.
+struct Path {
+    random: fastrand::Rng,
+    /// Percent of datagrams that are lost, and that come twice.
+    loss: u8,
+    repeat: u8,
+    /// Milliseconds that a datagram takes at least, and at most in addition.
+    delay: u64,
+    jitter: u64,
+    /// By arrival; each with the end that gets it.
+    flying: BTreeMap<(u64, u64), (usize, Vec<u8>)>,
+    count: u64,
+}
+
+impl Path {
+    fn new(seed: u64, loss: u8, delay: u64, jitter: u64) -> Self {
+        Self {
+            random: fastrand::Rng::with_seed(seed),
+            loss,
+            repeat: loss / 2,
+            delay,
+            jitter,
+            flying: BTreeMap::new(),
+            count: 0,
+        }
+    }
+
+    fn send(&mut self, now: u64, to: usize, datagram: &[u8]) {
+        let chance = |random: &mut fastrand::Rng, percent| random.u8(..100) < percent;
+        let copies = 1 + u8::from(chance(&mut self.random, self.repeat));
+        for _ in 0..copies {
+            self.count += 1;
+            if !chance(&mut self.random, self.loss) {
+                let at = now + self.delay + self.random.u64(..=self.jitter);
+                self.flying
+                    .insert((at, self.count), (to, datagram.to_vec()));
+            }
+        }
+    }
+}
+
+struct Outcome {
+    /// Simulated milliseconds.
+    took: u64,
+    stats: [Stats; 2],
+    datagrams: u64,
+}
+
+/// Sends `text` from either end to the other, through a path; panics when it does not get there.
+fn run(configs: [&Config; 2], path: &mut Path, texts: [&[u8]; 2]) -> Outcome {
+    let start = Instant::now();
+    let at = |now: u64| start + Duration::from_millis(now);
+    let mut ends = configs.map(|c| Session::new(99, c.clone(), start).unwrap());
+    let mut written = [0; 2];
+    let mut read = [0; 2];
+    let mut now = 0;
+    while read != [texts[1].len(), texts[0].len()] {
+        assert!(now < 3_600_000, "no progress: {read:?}");
+        while let Some(first) = path.flying.first_entry() {
+            if first.key().0 > now {
+                break;
+            }
+            let (to, datagram) = first.remove();
+            ends[to].receive(at(now), &datagram[packet::HEADER..]);
+        }
+        for (i, end) in ends.iter_mut().enumerate() {
+            assert!(!end.is_dead());
+            let rest = &texts[i][written[i]..];
+            let some = &rest[..rest.len().min(end.writable())];
+            end.write(some);
+            written[i] += some.len();
+            while !end.peek().is_empty() {
+                let piece = end.peek();
+                let expected = &texts[1 - i][read[i]..][..piece.len()];
+                assert_eq!(piece, expected, "at {}", read[i]);
+                let length = piece.len();
+                end.consume(length);
+                read[i] += length;
+            }
+            let due = end.next_timeout().is_some_and(|t| t <= at(now));
+            if due || end.wants_send() {
+                let mut room = [0; 1500];
+                while let Some(length) = end.transmit(at(now), &mut room) {
+                    assert!(length <= configs[i].mtu);
+                    path.send(now, 1 - i, &room[..length]);
+                }
+            }
+        }
+        let arrival = path.flying.first_key_value().map(|((at, _), _)| *at);
+        let timers = ends.iter().filter_map(Session::next_timeout);
+        let timer = timers
+            .min()
+            .map(|t| t.duration_since(start).as_millis() as u64);
+        let next = arrival.into_iter().chain(timer).min();
+        now = next.map_or(now, |next| next.max(now)).max(now);
+        if path.flying.is_empty() && next.is_none_or(|next| next <= now) {
+            now += 1;
+        }
+    }
+    Outcome {
+        took: now,
+        stats: ends.map(|end| end.stats()),
+        datagrams: path.count,
+    }
+}
+
+fn text(length: usize, seed: u64) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    std::iter::repeat_with(|| random.u8(..))
+        .take(length)
+        .collect()
+}
+
+#[test]
+fn without_loss_nothing_is_sent_twice() {
+    for shards in [None, Some((10, 3))] {
+        let config = Config {
+            shards,
+            ..Config::default()
+        };
+        let (one, two) = (text(1_000_000, 1), text(300_000, 2));
+        let mut path = Path::new(1, 0, 20, 0);
+        let outcome = run([&config, &config], &mut path, [&one, &two]);
+        for stats in outcome.stats {
+            assert_eq!((stats.timed_out, stats.resent_early), (0, 0));
+            assert_eq!((stats.repeated, stats.recovered), (0, 0));
+        }
+        // 32 segments for each round trip.
+        let round_trips = 1_000_000 / (32 * 1348);
+        assert!(outcome.took < (round_trips + 10) * 40, "{}", outcome.took);
+    }
+}
+
+#[test]
+fn bad_paths() {
+    for (mode, loss, delay, jitter, shards) in [
+        (None, 2, 50, 10, Some((10, 3))),
+        (Some(Mode::Fast), 2, 50, 10, Some((10, 3))),
+        (Some(Mode::Normal), 10, 30, 30, None),
+        (Some(Mode::Fast2), 20, 10, 50, Some((4, 4))),
+        (Some(Mode::Fast3), 30, 0, 5, Some((1, 1))),
+    ] {
+        let mut config = Config {
+            send_window: 256,
+            receive_window: 256,
+            shards,
+            ..Config::default()
+        };
+        if let Some(mode) = mode {
+            config = config.with_mode(mode);
+        }
+        let (one, two) = (text(600_000, 3), text(200_000, 4));
+        let mut path = Path::new(5, loss, delay, jitter);
+        let outcome = run([&config, &config], &mut path, [&one, &two]);
+        let [stats, _] = outcome.stats;
+        let again = stats.timed_out + stats.resent_early;
+        assert!(again > 0 && again < stats.sent * 2, "{mode:?} {stats:?}");
+        assert_eq!(stats.recovered > 0, shards.is_some(), "{stats:?}");
+    }
+}
+
+#[test]
+fn ends_with_different_options_understand_each_other() {
+    let client = Config {
+        mtu: 576,
+        send_window: 50,
+        receive_window: 3,
+        shards: None,
+        ..Config::default()
+    };
+    let server = Config {
+        shards: Some((5, 2)),
+        ..Config::default()
+    }
+    .with_mode(Mode::Fast);
+    let (one, two) = (text(300_000, 5), text(100_000, 6));
+    let outcome = run(
+        [&client, &server],
+        &mut Path::new(2, 5, 10, 4),
+        [&one, &two],
+    );
+    assert!(outcome.stats[0].recovered > 0);
+}
+
+#[test]
+fn millions_of_datagrams() {
+    let config = Config {
+        send_window: 1024,
+        receive_window: 1024,
+        ..Config::default()
+    }
+    .with_mode(Mode::Fast);
+    let all = if cfg!(debug_assertions) { 5 } else { 1000 };
+    let one = text(all * 1_000_000, 7);
+    let outcome = run([&config, &config], &mut Path::new(3, 1, 5, 1), [&one, b""]);
+    assert!(outcome.datagrams > all as u64 * 1000);
+}
+
+#[test]
+fn one_packet_in_each_direction_is_enough_for_a_question() {
+    let config = Config {
+        shards: None,
+        ..Config::default()
+    };
+    let outcome = run(
+        [&config, &config],
+        &mut Path::new(1, 0, 10, 0),
+        [b"ask", b""],
+    );
+    assert_eq!(outcome.datagrams, 2);
+}
+
+#[test]
+fn recorded_packets_open_and_are_written_the_same_way() {
+    let recorded: serde_json::Value =
+        serde_json::from_str(include_str!("../../tests/golden/packets.json")).unwrap();
+    let transcripts = recorded["transcripts"].as_array().unwrap();
+    assert!(!transcripts.is_empty());
+    for transcript in transcripts {
+        let name = transcript["name"].as_str().unwrap();
+        let kind = transcript["crypt"].as_str().unwrap();
+        let kind: CipherKind = kind.trim_end_matches("-256").parse().unwrap();
+        let key = Key::derive(transcript["key_text"].as_str().unwrap());
+        let envelope = Envelope::new(std::sync::Arc::new(Cipher::new(kind, &key)));
+        let (mut server, mut read) = (None::<Session>, Vec::new());
+        let events = transcript["events"].as_array().unwrap();
+        for event in events.iter().filter(|e| e["dir"] == "c2s") {
+            let mut packet = hex::decode(event["hex"].as_str().unwrap()).unwrap();
+            let body = envelope.open(&mut packet).expect(name);
+            let now = Instant::now();
+            let session = server.get_or_insert_with(|| {
+                let opening = Opening::find(body, 32).expect(name);
+                assert!(opening.first);
+                Session::new(opening.conversation, Config::default(), now).unwrap()
+            });
+            session.receive(now, body);
+            while !session.peek().is_empty() {
+                read.extend_from_slice(session.peek());
+                session.consume(session.peek().len());
+            }
+            // Segments are written as they were read.
+            let segments = Mark::find(body).map_or(body, |_| &body[fec::HEADER..]);
+            if Mark::find(body).is_none_or(|mark| !mark.parity) {
+                let (header, ..) = Header::split(segments).expect(name);
+                assert_eq!(header.encode(), segments[..crate::segment::HEADER]);
+            }
+        }
+        let mut stream = Vec::new();
+        if transcript["nocomp"] == true {
+            stream = read;
+        } else {
+            let mut snappy = crate::snappy::Decompressor::new();
+            snappy.decompress(&read, &mut stream).expect(name);
+        }
+        // The SYN of an smux stream.
+        assert_eq!(stream[1..8], [0, 0, 0, 3, 0, 0, 0], "{name}");
+    }
+}
+
+#[test]
+fn what_could_not_begin_a_conversation_begins_none() {
+    let push = |number: u32| {
+        Header {
+            conversation: 5,
+            command: Command::Push,
+            fragment: 0,
+            window: 32,
+            time: 0,
+            number,
+            expected: 0,
+            length: 0,
+        }
+        .encode()
+        .to_vec()
+    };
+    let opening = |first| {
+        Some(Opening {
+            conversation: 5,
+            first,
+        })
+    };
+    assert_eq!(Opening::find(&push(0), 32), opening(true));
+    assert_eq!(Opening::find(&push(31), 32), opening(false));
+    assert_eq!(Opening::find(&push(32), 32), None);
+    let mut ack = push(0);
+    ack[4] = 82;
+    assert_eq!(Opening::find(&ack, 32), None);
+    assert_eq!(Opening::conversation(&ack), Some(5));
+    let with_mark = |kind: u8| [&[1, 0, 0, 0, kind, 0, 26, 0], &push(0)[..]].concat();
+    assert_eq!(Opening::find(&with_mark(0xf1), 32), opening(true));
+    assert_eq!(Opening::find(&with_mark(0xf2), 32), None);
+    assert_eq!(Opening::conversation(&with_mark(0xf2)), None);
+}
+
+#[test]
+fn a_session_at_rest_is_small_and_wakes_up() {
+    let config = Config::default();
+    let now = Instant::now();
+    let mut end = Session::new(1, config, now).unwrap();
+    end.write(b"x");
+    let mut room = [0; 1500];
+    assert!(end.transmit(now, &mut room).is_some());
+    end.rest();
+    assert!(end.next_timeout().is_some());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_stream_survives_any_path(
+        seed: u64,
+        loss in 0_u8..40,
+        delay in 0_u64..200,
+        jitter in 0_u64..100,
+        mode in proptest::option::of(proptest::sample::select(
+            vec![Mode::Normal, Mode::Fast, Mode::Fast2, Mode::Fast3])),
+        windows in proptest::collection::vec(1_u32..200, 4),
+        mtus in proptest::collection::vec(120_usize..1500, 2),
+        shards in proptest::collection::vec((0_usize..12, 0_usize..5), 2),
+        lengths in proptest::collection::vec(0_usize..30_000, 2),
+    ) {
+        let configs: Vec<Config> = (0..2).map(|i| {
+            let config = Config {
+                send_window: windows[i],
+                receive_window: windows[i + 2],
+                mtu: mtus[i],
+                ..Config::default()
+            };
+            let config = mode.map_or(config.clone(), |mode| config.with_mode(mode));
+            config.with_shards(shards[i].0, shards[i].1).unwrap()
+        }).collect();
+        let texts = [text(lengths[0], seed), text(lengths[1], seed ^ 1)];
+        let mut path = Path::new(seed, loss, delay, jitter);
+        run([&configs[0], &configs[1]], &mut path, [&texts[0], &texts[1]]);
+    }
+
+    #[test]
+    fn anything_may_come(datagrams in proptest::collection::vec(
+        (0_u8..6, any::<u32>(), any::<u32>(), proptest::collection::vec(any::<u8>(), 0..200)), 0..100,
+    )) {
+        let now = Instant::now();
+        let mut end = Session::new(3, Config::default(), now).unwrap();
+        end.write(&vec![1; 50_000]);
+        let mut room = [0; 1500];
+        for (kind, number, other, data) in datagrams {
+            let header = Header {
+                conversation: 3,
+                command: [Command::Push, Command::Ack, Command::AskWindow, Command::TellWindow]
+                    [usize::from(kind % 4)],
+                fragment: 0,
+                window: other as u16,
+                time: other,
+                number: if kind > 3 { number } else { number % 50 },
+                expected: if kind > 3 { other } else { other % 50 },
+                length: data.len() as u32,
+            };
+            end.receive(now, &[&header.encode()[..], &data].concat());
+            end.receive(now, &data);
+            end.consume(end.peek().len());
+            while end.transmit(now, &mut room).is_some() {}
+        }
+    }
+}
