@@ -96,6 +96,11 @@ impl Direction {
         self.stage == Stage::Done
     }
 
+    /// The far side has yet to take some bytes.
+    pub(super) const fn is_holding(&self) -> bool {
+        !matches!(self.held, Held::Nothing)
+    }
+
     /// Passes bytes on, but not the end behind them.
     pub(super) fn mute_end(&mut self) {
         self.mute = true;

@@ -6,6 +6,7 @@
 
 mod buffer;
 mod direction;
+mod pace;
 #[cfg(target_os = "linux")]
 mod pipe;
 
@@ -24,7 +25,10 @@ use gost_core::{
 };
 use tokio::time::{Instant, Sleep};
 
-use self::direction::{Direction, Failed};
+use self::{
+    direction::{Direction, Failed},
+    pace::Pace,
+};
 use crate::Metered;
 
 /// How a copy is to be made.
@@ -40,9 +44,6 @@ pub struct CopyOptions {
 ///
 /// Without such a wait a peer that never closes would keep the connection for ever.
 const HALF_CLOSED_IDLE: Duration = Duration::from_mins(2);
-
-/// The same when one end can't be told that its direction is over, and so can't know.
-const DEAF_IDLE: Duration = Duration::from_secs(5);
 
 /// What a copy has done.
 #[derive(Debug)]
@@ -61,7 +62,9 @@ pub struct Outcome {
 /// passed on as an abort.
 pub fn copy(client: Box<dyn Stream>, upstream: Box<dyn Stream>, options: CopyOptions) -> Copy {
     let idle = options.idle.map(|every| Box::new(Watch::new(every)));
+    let is_deaf = !client.half_close() || !upstream.half_close();
     Copy {
+        pace: is_deaf.then(|| Box::new(Pace::new())),
         client: End::Stream(client),
         upstream: End::Stream(upstream),
         input: Direction::new(meter::Direction::In),
@@ -79,6 +82,8 @@ pub struct Copy {
     input: Direction,
     output: Direction,
     watch: Option<Box<Watch>>,
+    /// Kept where an end can't be told that its direction is over, and so can't know.
+    pace: Option<Box<Pace>>,
     /// The end that takes no more bytes, while what it still has to give is passed on.
     failed: Option<Box<Failed>>,
     meter: Meter,
@@ -169,6 +174,12 @@ impl Watch {
         }
     }
 
+    /// Waits anew, and for another time.
+    fn wait(&mut self, every: Duration) {
+        self.every = every;
+        self.sleep.as_mut().reset(Instant::now() + every);
+    }
+
     /// True once a whole period has passed in which nothing moved.
     fn poll_idle(&mut self, cx: &mut Context<'_>, moved: u64) -> bool {
         while self.sleep.as_mut().poll(cx).is_ready() {
@@ -176,7 +187,7 @@ impl Watch {
                 return true;
             }
             self.seen = moved;
-            self.sleep.as_mut().reset(Instant::now() + self.every);
+            self.wait(self.every);
         }
         false
     }
@@ -219,7 +230,7 @@ impl Copy {
             self.input.mute_end();
             self.output.mute_end();
         }
-        self.bound_silence(DEAF_IDLE);
+        self.bound_silence(pace::LONGEST);
         self.poll_last_words(cx, Box::new(failed))
     }
 
@@ -254,8 +265,18 @@ impl Copy {
 
     fn poll_silent(&mut self, cx: &mut Context<'_>) -> bool {
         let moved = self.moved();
-        let watch = self.watch.as_mut();
-        watch.is_some_and(|watch| watch.poll_idle(cx, moved))
+        let Some(watch) = &mut self.watch else {
+            return false;
+        };
+        while watch.poll_idle(cx, moved) {
+            // Bytes that one end is slow to take are no silence of the other.
+            if !self.input.is_holding() && !self.output.is_holding() || watch.every >= pace::LONGEST
+            {
+                return true;
+            }
+            watch.wait(pace::LONGEST);
+        }
+        false
     }
 
     /// Tells both ends that it is over: those that were not told when their direction ended.
@@ -285,18 +306,18 @@ impl Copy {
 
     /// Once one direction has ended, bounds the silence of the other.
     fn watch_half_closed(&mut self) {
-        let (far, ended) = if self.input.is_done() {
-            (&self.upstream, true)
-        } else {
-            (&self.client, self.output.is_done())
-        };
-        if !ended {
+        let client_ended = self.input.is_done();
+        if !client_ended && !self.output.is_done() {
             return;
         }
-        let bound = if far.half_close() {
-            HALF_CLOSED_IDLE
+        let far = if client_ended {
+            &self.upstream
         } else {
-            DEAF_IDLE
+            &self.client
+        };
+        let bound = match &self.pace {
+            Some(pace) if !far.half_close() => pace.patience(client_ended),
+            _ => HALF_CLOSED_IDLE,
         };
         self.bound_silence(bound);
     }
@@ -335,6 +356,9 @@ impl Future for Copy {
         if this.input.is_done() && this.output.is_done() {
             this.close(cx);
             return Poll::Ready(this.outcome(None));
+        }
+        if let Some(pace) = &mut this.pace {
+            pace.note(this.input.moved(), this.output.moved());
         }
         if was_open {
             this.watch_half_closed();

@@ -224,6 +224,144 @@ async fn a_peer_that_never_closes_ends_after_a_while() {
     assert!(start.elapsed() >= HALF_CLOSED_IDLE);
 }
 
+/// An end that has no half-close.
+struct Deaf(tokio::io::DuplexStream);
+
+impl tokio::io::AsyncRead for Deaf {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl tokio::io::AsyncWrite for Deaf {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl Stream for Deaf {
+    fn into_raw(self: Box<Self>) -> Result<RawStream, Box<dyn Stream>> {
+        Err(self)
+    }
+
+    fn abort(self: Box<Self>) {}
+
+    fn half_close(&self) -> bool {
+        false
+    }
+}
+
+type End = tokio::io::DuplexStream;
+
+/// A client, a target that is reached through what has no half-close, and the copy between them.
+fn over_deaf() -> (End, End, tokio::task::JoinHandle<Outcome>) {
+    let (client, near) = tokio::io::duplex(64);
+    let (far, target) = tokio::io::duplex(64);
+    let copy = copy(Box::new(near), Box::new(Deaf(far)), CopyOptions::default());
+    (client, target, tokio::spawn(copy))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_had_its_answer_is_gone_when_it_ends() {
+    let (mut client, mut target, task) = over_deaf();
+    client.write_all(b"question").await.unwrap();
+    target.read_exact(&mut [0; 8]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    target.write_all(b"answer").await.unwrap();
+    client.read_exact(&mut [0; 6]).await.unwrap();
+    let start = Instant::now();
+    client.shutdown().await.unwrap();
+    assert_eq!(
+        target.read(&mut [0]).await.unwrap(),
+        0,
+        "the target is told"
+    );
+    let waited = start.elapsed();
+    assert!(waited >= Duration::from_millis(120), "{waited:?}");
+    assert!(waited < Duration::from_millis(140), "{waited:?}");
+    assert!(task.await.unwrap().error.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_waits_for_its_answer_gets_it() {
+    let (mut client, mut target, task) = over_deaf();
+    client.write_all(b"question").await.unwrap();
+    client.shutdown().await.unwrap();
+    target.read_exact(&mut [0; 8]).await.unwrap();
+    for part in [b"ans", b"wer"] {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        target.write_all(part).await.unwrap();
+    }
+    let start = Instant::now();
+    drop(target);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer, "answer");
+    assert!(start.elapsed() < Duration::from_millis(10));
+    assert!(task.await.unwrap().error.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_slow_to_read_gets_its_answer_though_it_has_ended() {
+    let (mut client, mut target, task) = over_deaf();
+    client.write_all(b"question").await.unwrap();
+    target.read_exact(&mut [0; 8]).await.unwrap();
+    let sent = payload(300, 5);
+    target.write_all(&sent[..64]).await.unwrap();
+    client.read_exact(&mut [0; 1]).await.unwrap();
+    client.shutdown().await.unwrap();
+    let target = tokio::spawn({
+        let rest = sent[64..].to_vec();
+        async move {
+            target.write_all(&rest).await.unwrap();
+            target
+        }
+    });
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut got = vec![0; 299];
+    client.read_exact(&mut got).await.unwrap();
+    assert!(got == sent[1..]);
+    drop(target.await.unwrap());
+    assert_eq!(task.await.unwrap().output, 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_cannot_be_told_learns_soon_that_the_target_has_ended() {
+    let (mut target, near) = tokio::io::duplex(64);
+    let (far, mut client) = tokio::io::duplex(64);
+    let task = tokio::spawn(copy(
+        Box::new(Deaf(far)),
+        Box::new(near),
+        CopyOptions::default(),
+    ));
+    client.write_all(b"question").await.unwrap();
+    target.read_exact(&mut [0; 8]).await.unwrap();
+    target.write_all(b"answer").await.unwrap();
+    target.shutdown().await.unwrap();
+    let start = Instant::now();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer, "answer");
+    assert!(start.elapsed() <= Duration::from_millis(20));
+    assert!(task.await.unwrap().error.is_none());
+}
+
 #[test]
 fn the_future_is_small() {
     assert!(size_of::<Copy>() <= 320, "{}", size_of::<Copy>());
