@@ -1,0 +1,103 @@
+//! Ours with ours.
+
+use std::time::Duration;
+
+use gost_testkit::{
+    PATIENCE,
+    impair::{Impairment, UdpRelay},
+    tcp::{Behaviour, Server},
+    udp,
+};
+
+use crate::support::{Targets, answers, client, downloaded, many, server, uploaded};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_get_through_with_any_options() {
+    let to = Targets::start().await;
+    for query in [
+        "",
+        "kcp.key=k&kcp.crypt=salsa20&kcp.mode=fast3&kcp.nocomp=true",
+        "kcp.crypt=none&kcp.mtu=600&kcp.sndwnd=1000&kcp.rcvwnd=1000&kcp.smuxver=2",
+    ] {
+        let node = server(query).await;
+        many(client(node.address, to.echo.address(), query).await.address).await;
+        let down = client(node.address, to.source.address(), query).await;
+        downloaded(down.address).await;
+        let up = client(node.address, to.sink.address(), query).await;
+        uploaded(up.address, &to.sink).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_get_through_a_bad_path() {
+    let to = Targets::start().await;
+    let query = "kcp.mode=fast2&kcp.sndwnd=256&kcp.rcvwnd=256";
+    let node = server(query).await;
+    let path = Impairment {
+        delay: Duration::from_millis(10),
+        jitter: Duration::from_millis(5),
+        loss: 0.05,
+        ..Impairment::default()
+    };
+    let path = UdpRelay::start(node.address, path).await.unwrap();
+    downloaded(
+        client(path.address(), to.source.address(), query)
+            .await
+            .address,
+    )
+    .await;
+    many(
+        client(path.address(), to.echo.address(), query)
+            .await
+            .address,
+    )
+    .await;
+    assert!(path.lost() > 0);
+}
+
+#[tokio::test]
+async fn many_connections_are_streams_of_one_session() {
+    let echo = Server::start(Behaviour::Echo).await.unwrap();
+    let node = server("").await;
+    let client = client(node.address, echo.address(), "").await;
+    for _ in 0..3 {
+        many(client.address).await;
+    }
+}
+
+#[tokio::test]
+async fn ends_with_different_keys_do_not_hear_each_other() {
+    let echo = Server::start(Behaviour::Echo).await.unwrap();
+    let node = server("kcp.key=right").await;
+    let wrong = client(node.address, echo.address(), "kcp.key=wrong").await;
+    assert!(!answers(wrong.address, Duration::from_millis(500)).await);
+    let right = client(node.address, echo.address(), "kcp.key=right").await;
+    assert!(answers(right.address, PATIENCE).await);
+}
+
+#[tokio::test]
+async fn noise_does_no_harm() {
+    let echo = Server::start(Behaviour::Echo).await.unwrap();
+    let node = server("").await;
+    let noise = udp::client(node.address).await.unwrap();
+    for length in 0..1600 {
+        noise.send(&vec![length as u8; length]).await.unwrap();
+    }
+    let client = client(node.address, echo.address(), "").await;
+    assert!(answers(client.address, PATIENCE).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_goes_on_when_its_path_was_gone_for_a_while() {
+    let echo = Server::start(Behaviour::Echo).await.unwrap();
+    let node = server("").await;
+    let path = UdpRelay::start(node.address, Impairment::default())
+        .await
+        .unwrap();
+    let client = client(path.address(), echo.address(), "").await;
+    assert!(answers(client.address, PATIENCE).await);
+    path.set_down(true);
+    assert!(!answers(client.address, Duration::from_millis(500)).await);
+    path.set_down(false);
+    assert!(answers(client.address, PATIENCE).await);
+}
