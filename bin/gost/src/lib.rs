@@ -63,6 +63,14 @@ pub fn components() -> Registry {
     gost_x_auto::register(&mut registry);
     #[cfg(feature = "auth")]
     gost_x_auth::register(&mut registry);
+    #[cfg(feature = "bypass")]
+    gost_x_bypass::register(&mut registry);
+    #[cfg(feature = "admission")]
+    gost_x_admission::register(&mut registry);
+    #[cfg(feature = "hosts")]
+    gost_x_hosts::register(&mut registry);
+    #[cfg(feature = "limiter")]
+    gost_x_limiter::register(&mut registry);
     registry
 }
 

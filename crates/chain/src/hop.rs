@@ -50,9 +50,6 @@ impl Candidate {
     }
 
     async fn takes(&self, request: &Request) -> bool {
-        if is_kept_out(self.bypass.as_ref(), request).await {
-            return false;
-        }
         match (&self.matcher, &self.filter) {
             (Some(matcher), _) => matcher.matches(request).await,
             (None, Some(filter)) => filter.matches(request),
@@ -133,11 +130,17 @@ impl NodesHop {
         let candidates = self.candidates();
         let (mut fit, mut failed) = (Vec::new(), Vec::new());
         let mut left = false;
+        let mut around = !candidates.is_empty();
         for candidate in candidates.iter() {
             if tried.iter().any(|node| Arc::ptr_eq(node, &candidate.node)) {
+                around = false;
                 continue;
             }
             left = true;
+            if is_kept_out(candidate.bypass.as_ref(), request).await {
+                continue;
+            }
+            around = false;
             // Failed ones come first here: rules about bodies are dear.
             if candidate.is_failed(self.selector.limits()) {
                 failed.push(candidate);
@@ -153,6 +156,9 @@ impl NodesHop {
             if candidate.takes(request).await {
                 return Ok(Choice::Node(candidate.node.clone()));
             }
+        }
+        if around {
+            return Ok(Choice::Skip);
         }
         Err(self.no_node(match (candidates.is_empty(), left) {
             (true, _) => "has no nodes",
@@ -204,13 +210,14 @@ impl Hop for NodesHop {
     /// Follows these rules, in this order:
     ///
     /// 1. The hop's bypass keeps the request out: the way ends before the hop.
-    /// 2. Nodes that were tried already, count as failed, have a bypass that keeps the request
-    ///    out, or whose matcher (or else filter) does not take it, are passed over.
+    /// 2. Nodes that were tried already, have a bypass that keeps the request out, count as
+    ///    failed, or whose matcher (or else filter) does not take it, are passed over.
     /// 3. Of the rest, the selector chooses within the tiers of equal priority, the highest first.
     ///    Tiers of backup nodes alone wait until there is no other node. If all are too slow for
     ///    the selector, it chooses among them nevertheless.
     /// 4. If none is left, the first failed node that takes the request is tried again.
-    /// 5. Otherwise it is an error ([`Why::NoRoute`]), also for a hop without any nodes. It never
+    /// 5. If the bypasses of all nodes keep the request out, the way ends before the hop.
+    /// 6. Otherwise it is an error ([`Why::NoRoute`]), also for a hop without any nodes. It never
     ///    means to go around the hop.
     fn select<'a>(
         &'a self,

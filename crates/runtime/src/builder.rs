@@ -9,7 +9,7 @@ use gost_config::{Config, Problem};
 use gost_core::{
     build::{Build, HeldSockets, Named, TlsSettings},
     options::Options,
-    policy::Authenticator,
+    policy::{Admission, Authenticator, Bypass, ConnLimiter, HostMapper, RateLimiter},
     registry::{Kind, Registry},
     routing::{Chain, Hop},
     values::{Mark, Value, Values},
@@ -75,6 +75,21 @@ impl<'a> Builder<'a> {
         for auther in &config.authers {
             named.keep::<dyn Authenticator>(&auther.name, &before);
         }
+        for admission in &config.admissions {
+            named.keep::<dyn Admission>(&admission.name, &before);
+        }
+        for limiter in &config.climiters {
+            named.keep::<dyn ConnLimiter>(&limiter.name, &before);
+        }
+        for limiter in &config.rlimiters {
+            named.keep::<dyn RateLimiter>(&limiter.name, &before);
+        }
+        for hosts in &config.hosts {
+            named.keep::<dyn HostMapper>(&hosts.name, &before);
+        }
+        for bypass in &config.bypasses {
+            named.keep::<dyn Bypass>(&bypass.name, &before);
+        }
         for hop in &config.hops {
             named.keep::<dyn Hop>(&hop.name, &before);
         }
@@ -119,6 +134,36 @@ impl<'a> Builder<'a> {
         for auther in &self.config.authers {
             match self.auther(auther).await {
                 Ok(made) => self.fill::<dyn Authenticator>(&auther.name, made),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for admission in &self.config.admissions {
+            match self.admission(admission).await {
+                Ok(made) => self.fill::<dyn Admission>(&admission.name, made),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for limiter in &self.config.climiters {
+            match self.limiter::<dyn ConnLimiter>(limiter).await {
+                Ok(made) => self.fill::<dyn ConnLimiter>(&limiter.name, made),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for limiter in &self.config.rlimiters {
+            match self.limiter::<dyn RateLimiter>(limiter).await {
+                Ok(made) => self.fill::<dyn RateLimiter>(&limiter.name, made),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for hosts in &self.config.hosts {
+            match self.hosts(hosts).await {
+                Ok(made) => self.fill::<dyn HostMapper>(&hosts.name, made),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for bypass in &self.config.bypasses {
+            match self.bypass(bypass).await {
+                Ok(made) => self.fill::<dyn Bypass>(&bypass.name, made),
                 Err(problem) => problems.push(problem),
             }
         }

@@ -75,20 +75,25 @@ impl Check<'_> {
             )*};
         }
         refuse!(
-            admissions => "admissions", bypasses => "bypasses", resolvers => "resolvers", hosts => "hosts",
+            resolvers => "resolvers",
             ingresses => "ingresses", routers => "routers", sds => "sds", recorders => "recorders",
             rewriters => "rewriters", caches => "caches", limiters => "limiters", quotas => "quotas",
-            climiters => "climiters", rlimiters => "rlimiters", observers => "observers", loggers => "loggers"
+            observers => "observers", loggers => "loggers"
         );
-        for auther in &config.authers {
-            let loaders = [
-                (auther.file.is_some(), "file"),
-                (auther.redis.is_some(), "redis"),
-                (auther.http.is_some(), "http"),
-                (auther.plugin.is_some(), "plugin"),
-            ];
-            self.unsupported_keys(&auther.place, &loaders);
+        macro_rules! loaders {
+            ($($field:ident)*) => {$(
+                for item in &config.$field {
+                    let loaders = [
+                        (item.file.is_some(), "file"),
+                        (item.redis.is_some(), "redis"),
+                        (item.http.is_some(), "http"),
+                        (item.plugin.is_some(), "plugin"),
+                    ];
+                    self.unsupported_keys(&item.place, &loaders);
+                }
+            )*};
         }
+        loaders!(authers admissions bypasses hosts climiters rlimiters);
         self.files(config.tls.as_ref());
         if let Some(log) = config.log.as_ref().filter(|log| log.rotation.is_some()) {
             self.unsupported(&log.place, "rotation");

@@ -21,7 +21,8 @@ use crate::{
     check::or,
     choosing::{probe_options, selector},
     kept::Same,
-    nodes::{Member, hop_options},
+    nodes::{Member, inherited},
+    policies::BypassNames,
 };
 
 /// Everything that a chain is made of, the hops that it names included.
@@ -41,6 +42,16 @@ impl PartialEq for Content {
                 .zip(&other.hops)
                 .all(|(a, b)| Same::from(a) == Same::from(b))
     }
+}
+
+/// What a hop with nodes is made of.
+struct Parts<'a> {
+    name: &'a str,
+    members: Vec<Member>,
+    selecting: Option<&'a config::Selector>,
+    bypass: BypassNames,
+    /// Where it was written.
+    of: &'a Place,
 }
 
 impl Builder<'_> {
@@ -76,36 +87,39 @@ impl Builder<'_> {
             let make = async { Ok(Arc::new(NoNodes) as Arc<dyn Hop>) };
             return self.keeper.keep(place, (), &hop.metadata, make).await;
         }
-        let inherited = hop_options(hop);
+        let hop_wide = inherited(hop);
         let mut members = Vec::with_capacity(hop.nodes.len());
         for node in &hop.nodes {
-            members.push(self.node((place, &hop.name), node, &inherited).await?);
+            members.push(self.node((place, &hop.name), node, &hop_wide).await?);
         }
-        self.members(
-            place,
-            &hop.name,
+        let parts = Parts {
+            name: &hop.name,
             members,
-            hop.selector.as_ref(),
-            &hop.metadata,
-        )
-        .await
+            selecting: hop.selector.as_ref(),
+            bypass: BypassNames::new(&hop.bypass, &hop.bypasses),
+            of: &hop.place,
+        };
+        self.members(place, parts, &hop.metadata).await
     }
 
     async fn members(
         &self,
         place: &str,
-        name: &str,
-        members: Vec<Member>,
-        selecting: Option<&config::Selector>,
+        parts: Parts<'_>,
         metadata: &Values,
     ) -> Result<Arc<dyn Hop>, Problem> {
-        let (candidates, wanted): (Vec<_>, Vec<_>) = members
+        let (candidates, wanted): (Vec<_>, Vec<_>) = parts
+            .members
             .into_iter()
             .map(|member| (member.candidate, member.wanted))
             .unzip();
-        let wanted = (wanted, selecting.cloned());
+        let wanted = (wanted, parts.selecting.cloned(), parts.bypass.clone());
         let make = async {
-            let hop = NodesHop::new(name, candidates).with_selector(selector(selecting));
+            let mut hop =
+                NodesHop::new(parts.name, candidates).with_selector(selector(parts.selecting));
+            if let Some(bypass) = self.detour(&parts.bypass, parts.of)? {
+                hop = hop.with_bypass(bypass);
+            }
             Ok(Arc::new(hop) as Arc<dyn Hop>)
         };
         self.keeper.keep(place, wanted, metadata, make).await
@@ -145,9 +159,14 @@ impl Builder<'_> {
         for node in &forwarder.nodes {
             members.push(self.forward_node(place, node).await?);
         }
-        let selecting = forwarder.selector.as_ref();
-        self.members(place, "forwarder", members, selecting, &Values::new())
-            .await
+        let parts = Parts {
+            name: "forwarder",
+            members,
+            selecting: forwarder.selector.as_ref(),
+            bypass: BypassNames::default(),
+            of: &forwarder.place,
+        };
+        self.members(place, parts, &Values::new()).await
     }
 
     async fn hop_group(

@@ -14,6 +14,7 @@ mod kept;
 mod nodes;
 mod options;
 mod parts;
+mod policies;
 mod routers;
 mod services;
 

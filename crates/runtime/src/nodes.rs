@@ -12,7 +12,7 @@ use gost_config::{self as config, Place, Problem};
 use gost_core::{
     addr::{Addr, Network},
     outbound::{Connector, Dialer, NodeAddr},
-    routing::{Names, Node, Transport},
+    routing::{Node, Transport},
     values::Values,
 };
 use gost_net::sockets::{SocketOptions, Sockets};
@@ -24,6 +24,7 @@ use crate::{
     kept::{Files, Same},
     options::{HopOptions, NodeOptions},
     parts,
+    policies::BypassNames,
 };
 
 /// A node as a member of a hop.
@@ -40,6 +41,7 @@ pub(crate) struct Wanted {
     probe: Option<Same<Probe>>,
     filter: Option<config::NodeFilter>,
     matcher: Option<config::Matcher>,
+    bypass: BypassNames,
     options: ItemOptions,
 }
 
@@ -49,31 +51,31 @@ impl Builder<'_> {
         &self,
         (place, hop_name): (&str, &str),
         node: &config::Node,
-        hop: &HopOptions,
+        hop: &Inherited,
     ) -> Result<Member, Problem> {
         let options: NodeOptions = read(&node.metadata);
         let sockets = SocketOptions {
             interface: first_text([
                 &options.sockets.interface,
                 &text(&node.interface),
-                &hop.interface,
+                &hop.options.interface,
             ]),
             mark: options
                 .sockets
                 .so_mark
                 .filter(|mark| *mark > 0)
                 .or_else(|| mark(node.sockopts.as_ref()))
-                .or(hop.so_mark)
+                .or(hop.options.so_mark)
                 .unwrap_or(0),
             netns: some(first_text([
                 &options.sockets.netns,
                 &text(&node.netns),
-                &hop.netns,
+                &hop.options.netns,
             ])),
             proxy_protocol: options
                 .sockets
                 .proxy_protocol
-                .or(hop.proxy_protocol)
+                .or(hop.options.proxy_protocol)
                 .unwrap_or(0),
         };
         let place = format!("{place} / node {}", or(&node.name, &node.addr));
@@ -88,10 +90,12 @@ impl Builder<'_> {
             connector: self.connector(&place, node).await?,
         };
         let network = Network::parse(&node.network);
+        let hosts = or(&node.hosts, &hop.hosts);
         let wanted = (
             Same(transport.dialer.clone()),
             Same(transport.connector.clone()),
             (addr.clone(), network, sockets.clone()),
+            hosts.to_owned(),
             node.metadata.clone(),
         );
         let make = async {
@@ -99,7 +103,8 @@ impl Builder<'_> {
             made.hop = hop_name.into();
             made.network = network;
             made.transport = Some(transport);
-            made.sockets = Some(Arc::new(Sockets::new(sockets, Names::default())));
+            made.names = self.names(hosts, &node.place)?;
+            made.sockets = Some(Arc::new(Sockets::new(sockets, made.names.clone())));
             made.values = node.metadata.clone();
             Ok(Arc::new(made))
         };
@@ -110,6 +115,7 @@ impl Builder<'_> {
             filter: node.filter.clone(),
             matcher: node.matcher.as_ref(),
             probe: node.probe.as_ref(),
+            bypass: BypassNames::new(&node.bypass, &node.bypasses),
             options: options.item,
         };
         self.member(made.await?, choosing).await
@@ -203,6 +209,7 @@ impl Builder<'_> {
             filter: node.filter.clone().or(has_old.then_some(old_filter)),
             matcher: node.matcher.as_ref(),
             probe: node.probe.as_ref(),
+            bypass: BypassNames::new(&node.bypass, &node.bypasses),
             options: options.item,
         };
         self.member(made.await?, choosing).await
@@ -220,6 +227,7 @@ impl Builder<'_> {
                 candidate.matcher = Some(made);
             }
         }
+        candidate.bypass = self.detour(&choosing.bypass, choosing.of)?;
         candidate.probe = self.probe(&node, &choosing).await?;
         candidate.options = choosing.options.clone();
         let wanted = Wanted {
@@ -227,6 +235,7 @@ impl Builder<'_> {
             probe: candidate.probe.as_ref().map(Same::from),
             filter: choosing.filter,
             matcher: choosing.matcher.cloned(),
+            bypass: choosing.bypass,
             options: choosing.options,
         };
         Ok(Member { candidate, wanted })
@@ -265,18 +274,28 @@ struct Choosing<'a> {
     filter: Option<config::NodeFilter>,
     matcher: Option<&'a config::Matcher>,
     probe: Option<&'a config::Probe>,
+    bypass: BypassNames,
     options: ItemOptions,
 }
 
 /// What the nodes of a hop inherit.
-pub(crate) fn hop_options(hop: &config::Hop) -> HopOptions {
+pub(crate) struct Inherited {
+    options: HopOptions,
+    hosts: String,
+}
+
+/// What the nodes of a hop inherit.
+pub(crate) fn inherited(hop: &config::Hop) -> Inherited {
     let mut options: HopOptions = read(&hop.metadata);
     options.interface = options.interface.or_else(|| text(&hop.interface));
     options.so_mark = options
         .so_mark
         .filter(|mark| *mark > 0)
         .or_else(|| mark(hop.sockopts.as_ref()));
-    options
+    Inherited {
+        options,
+        hosts: hop.hosts.clone(),
+    }
 }
 
 fn mark(options: Option<&config::SockOpts>) -> Option<u32> {

@@ -76,10 +76,15 @@ impl Builder<'_> {
             way.group = None;
         }
         let sockets = service_sockets(service, options);
-        let wanted = (way.clone(), sockets.clone(), options.dial_timeout);
+        let wanted = (
+            (way.clone(), sockets.clone()),
+            (options.dial_timeout, service.hosts.clone()),
+        );
         let make = async {
-            let direct = Arc::new(Sockets::new(sockets.clone(), Names::default()));
+            let names = self.names(&service.hosts, &service.place)?;
+            let direct = Arc::new(Sockets::new(sockets.clone(), names.clone()));
             let mut router = Router::new(direct)
+                .with_names(names.clone())
                 .with_retries(way.retries)
                 .with_dial_timeout(options.dial_timeout);
             if sockets
@@ -87,7 +92,7 @@ impl Builder<'_> {
                 .split(',')
                 .any(|word| word.trim() == "auto")
             {
-                router = router.with_local_sockets(local_sockets(sockets));
+                router = router.with_local_sockets(local_sockets(sockets, names));
             }
             if let Some(chain) = self.way(&way, service)? {
                 router = router.with_chain(chain);
@@ -167,12 +172,12 @@ fn service_sockets(service: &config::Service, options: &ServiceOptions) -> Socke
     }
 }
 
-fn local_sockets(options: SocketOptions) -> gost_chain::router::LocalSockets {
+fn local_sockets(options: SocketOptions, names: Names) -> gost_chain::router::LocalSockets {
     Arc::new(move |local: IpAddr| {
         let mut options = options.clone();
         if let Some(interface) = local_interface(&options.interface, local) {
             options.interface = interface;
         }
-        Arc::new(Sockets::new(options, Names::default()))
+        Arc::new(Sockets::new(options, names.clone()))
     })
 }

@@ -51,6 +51,11 @@ impl Builder<'_> {
                 .map_err(|e| service.place.error("handler.metadata", e))?;
             serving.dial_timeout = options.dial_timeout;
             serving.policies.auther = self.authers(&config).await?;
+            serving.policies.admissions = self.admissions(service)?;
+            serving.policies.names = self.names(&service.hosts, &service.place)?;
+            serving.policies.conn_limiter = self.conn_limiter(service)?;
+            serving.policies.rate_limiter = self.rate_limiter(service)?;
+            serving.policies.bypass = self.service_bypass(service)?;
             serving.forwarder = forwarder;
             Ok(Arc::new(serving))
         };

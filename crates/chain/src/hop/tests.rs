@@ -88,8 +88,6 @@ async fn a_hop_without_a_fit_node_is_an_error() {
     assert_eq!(first(vec![]).await, "!");
     let picky = || candidate("a", |c| c.filter = Some(Filter::new("other", "", "")));
     assert_eq!(first(vec![picky()]).await, "!");
-    let bypassed = candidate("a", |c| c.bypass = Some(Arc::new(Hosts(&["t"]))));
-    assert_eq!(first(vec![bypassed]).await, "!");
 }
 
 #[tokio::test]
@@ -99,6 +97,21 @@ async fn a_bypass_of_the_hop_goes_around_it_one_of_a_node_leaves_it_out() {
     assert_eq!(choose(&around, &request("u:80"), &[]).await, "a");
     let one = candidate("a", |c| c.bypass = Some(Arc::new(Hosts(&["t"]))));
     assert_eq!(first(vec![one, plain("b")]).await, "b");
+}
+
+#[tokio::test]
+async fn the_bypasses_of_all_nodes_together_go_around_the_hop() {
+    let bypassed = || candidate("a", |c| c.bypass = Some(Arc::new(Hosts(&["t"]))));
+    assert_eq!(first(vec![bypassed(), bypassed()]).await, "-");
+    let and_failed = candidate("b", |c| {
+        c.bypass = Some(Arc::new(Hosts(&["t"])));
+        c.node.marker.mark();
+    });
+    assert_eq!(first(vec![bypassed(), and_failed]).await, "-");
+    // One that fails or has other requests to take is no reason to go without.
+    let picky = candidate("b", |c| c.filter = Some(Filter::new("other", "", "")));
+    assert_eq!(first(vec![bypassed(), picky]).await, "!");
+    assert_eq!(first(vec![bypassed(), failed("c")]).await, "c");
 }
 
 #[tokio::test]

@@ -1,0 +1,374 @@
+//! Who may, and where to: by whole configurations, from the client's side.
+
+use anyhow::{Context as _, Result, ensure};
+use gost_testkit::{PATIENCE, ports, process::Process};
+use gost_tests::{curl, gost, gost_output, web};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+/// A program with a configuration file of its own.
+struct Gost {
+    process: Process,
+    folder: TempDir,
+}
+
+impl Gost {
+    async fn start(config: &str, ready: u16) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("gost.yaml");
+        std::fs::write(&file, config)?;
+        let process = gost(&["-C", &file.to_string_lossy()], ready).await?;
+        Ok(Self { process, folder })
+    }
+
+    /// Runs with another configuration.
+    async fn reload(&self, config: &str) -> Result<()> {
+        let before = self.reloads();
+        std::fs::write(self.folder.path().join("gost.yaml"), config)?;
+        self.process.signal(Signal::SIGHUP)?;
+        let done = async {
+            while self.reloads() == before {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, done)
+            .await
+            .with_context(|| format!("no reload: {:?}", self.process.lines()))
+    }
+
+    fn reloads(&self) -> usize {
+        let lines = self.process.lines();
+        let done = |line: &&String| line.contains("unchanged");
+        lines.iter().filter(done).count()
+    }
+}
+
+/// What curl gets through a proxy, or the status that it is refused with.
+async fn through(proxy: &str, url: &str) -> Result<String> {
+    let output = curl(&[
+        "-x",
+        proxy,
+        "-w",
+        "%{http_code}/%{http_connect}",
+        "-o",
+        "-",
+        url,
+    ])
+    .await?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// An HTTP and SOCKS proxy with `more` keys of the service, and other sections.
+fn proxy(port: u16, more: &str, sections: &str) -> String {
+    format!(
+        "log: {{level: debug}}
+services:
+- name: proxy
+  addr: 127.0.0.1:{port}
+  handler: {{type: auto}}
+{more}
+{sections}"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bypass_of_a_service_refuses_targets_by_name_and_by_address() -> Result<()> {
+    let (port, web) = (ports::tcp(), web(b"hello").await?);
+    let config = |matchers: &str| {
+        let sections = format!("bypasses: [{{name: b, matchers: [{matchers}]}}]");
+        proxy(port, "  bypass: b", &sections)
+    };
+    let gost = Gost::start(&config("localhost, '10.0.0.0/8'"), port).await?;
+    let http = format!("http://127.0.0.1:{port}");
+    let socks5h = format!("socks5h://127.0.0.1:{port}");
+    ensure!(
+        through(&http, &format!("http://127.0.0.1:{web}/"))
+            .await?
+            .starts_with("hello200")
+    );
+    for target in ["localhost", "LOCALHOST.", "10.1.2.3"] {
+        let got = through(&http, &format!("http://{target}:{web}/")).await?;
+        ensure!(got.contains("403"), "{target}: {got}");
+        let got = through(&socks5h, &format!("http://{target}:{web}/")).await?;
+        ensure!(!got.contains("hello"), "{target}: {got}");
+    }
+    // What a name turns out to be counts, too, and so does every name of this machine.
+    gost.reload(&config("'127.0.0.0/8', '::1'")).await?;
+    for target in [
+        "127.0.0.1",
+        "localhost",
+        "0.0.0.0",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+    ] {
+        let got = through(&http, &format!("http://{target}:{web}/")).await?;
+        ensure!(got.contains("403"), "{target}: {got}");
+    }
+    gost.reload(&config("'*:1'")).await?;
+    ensure!(
+        through(&http, &format!("http://localhost:{web}/"))
+            .await?
+            .starts_with("hello200")
+    );
+    Ok(())
+}
+
+/// As the end-to-end tests of the original have it: the only node is dead, so that what arrives
+/// has gone around it.
+#[tokio::test(flavor = "multi_thread")]
+async fn bypasses_of_hops_and_nodes_lead_around_them() -> Result<()> {
+    let (dead, web) = (ports::tcp(), web(b"hello").await?);
+    let lists = [
+        ("matchers: [127.0.0.1]", true),
+        ("matchers: [10.0.0.0/8]", false),
+        ("whitelist: true, matchers: [10.0.0.0/8]", true),
+        ("whitelist: true, matchers: [127.0.0.1]", false),
+        ("reverse: true, matchers: [127.0.0.1]", false),
+        ("network: udp, matchers: [127.0.0.1]", false),
+    ];
+    for level in ["hop", "node"] {
+        for (list, around) in lists {
+            let port = ports::tcp();
+            let (hop, node) = if level == "hop" {
+                ("bypass: b,", "")
+            } else {
+                ("", "bypasses: [b],")
+            };
+            let config = format!(
+                "services:
+- name: proxy
+  addr: 127.0.0.1:{port}
+  handler: {{type: http, chain: c}}
+chains:
+- name: c
+  hops: [{{name: h, {hop} nodes: [{{name: n, {node} addr: '127.0.0.1:{dead}', connector: {{type: http}}}}]}}]
+bypasses: [{{name: b, {list}}}]
+"
+            );
+            let _gost = Gost::start(&config, port).await?;
+            let got = through(
+                &format!("http://127.0.0.1:{port}"),
+                &format!("http://127.0.0.1:{web}/"),
+            )
+            .await?;
+            ensure!(got.starts_with("hello") == around, "{level} {list}: {got}");
+        }
+    }
+    Ok(())
+}
+
+/// What the program says of a configuration that it does not start with.
+async fn refused(config: &str) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("gost.yaml");
+    std::fs::write(&file, config)?;
+    let output = gost_output(&["-C", &file.to_string_lossy()]).await?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(!output.status.success(), "started: {config}");
+    Ok(text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_nobody_has_and_lists_that_mean_nothing_are_refused() -> Result<()> {
+    let sections = "bypasses: [{name: b}]\nadmissions: [{name: a}]\nhosts: [{name: t}]";
+    for keys in [
+        "bypass: nobody",
+        "bypasses: [b, nobody]",
+        "admission: nobody",
+        "admissions: [a, nobody]",
+        "hosts: nobody",
+        "climiter: nobody",
+        "rlimiter: nobody",
+    ] {
+        let text = refused(&proxy(ports::tcp(), &format!("  {keys}"), sections)).await?;
+        ensure!(text.contains("nobody"), "{keys}: {text}");
+    }
+    for (section, said) in [
+        (
+            "bypasses: [{name: b, matchers: ['10.0.0.0/99']}]",
+            "10.0.0.0/99",
+        ),
+        ("bypasses: [{name: b, network: upd}]", "upd"),
+        ("bypasses: [{name: b, redis: {addr: 'x:1'}}]", "redis"),
+        (
+            "admissions: [{name: a, matchers: ['10.0.0.0/99']}]",
+            "10.0.0.0/99",
+        ),
+        ("admissions: [{name: a, plugin: {addr: 'x:1'}}]", "plugin"),
+        (
+            "hosts: [{name: t, mappings: [{hostname: a.org, ip: 1.2.3}]}]",
+            "1.2.3",
+        ),
+        ("climiters: [{name: l, limits: ['$ many']}]", "many"),
+        ("rlimiters: [{name: l, limits: ['nobody 1']}]", "nobody"),
+        ("hosts: [{name: t, http: {url: 'http://x/'}}]", "http"),
+    ] {
+        let text = refused(&proxy(ports::tcp(), "", section)).await?;
+        ensure!(text.contains(said), "{section}: {text}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_has_bypasses_too() -> Result<()> {
+    let (port, web) = (ports::tcp(), web(b"hello").await?);
+    let http = format!("http://127.0.0.1:{port}");
+    let listen = format!("{http}?bypass=~127.0.0.1,.example.com");
+    let _gost = gost(&["-L", &listen], port).await?;
+    ensure!(
+        through(&http, &format!("http://127.0.0.1:{web}/"))
+            .await?
+            .starts_with("hello200")
+    );
+    let got = through(&http, &format!("http://127.0.0.2:{web}/")).await?;
+    ensure!(got.contains("403"), "{got}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admission_decides_whose_connections_are_taken() -> Result<()> {
+    let (port, web) = (ports::tcp(), web(b"hello").await?);
+    let config =
+        |key: &str, list: &str| proxy(port, &format!("  {key}"), &format!("admissions: {list}"));
+    let gost = Gost::start(
+        &config("admission: a", "[{name: a, matchers: [127.0.0.2]}]"),
+        port,
+    )
+    .await?;
+    let url = format!("http://127.0.0.1:{web}/");
+    let from = async |client: &str| -> Result<bool> {
+        let proxy = format!("http://127.0.0.1:{port}");
+        let output = curl(&["--interface", client, "-x", &proxy, &url]).await?;
+        Ok(output.stdout == b"hello")
+    };
+    for (key, list, first, second) in [
+        (
+            "admission: a",
+            "[{name: a, matchers: [127.0.0.2]}]",
+            true,
+            false,
+        ),
+        (
+            "admission: a",
+            "[{name: a, whitelist: true, matchers: [127.0.0.2/32]}]",
+            false,
+            true,
+        ),
+        (
+            "admission: a",
+            "[{name: a, reverse: true, matchers: [127.0.0.0/8]}]",
+            true,
+            true,
+        ),
+        ("admission: a", "[{name: a, whitelist: true}]", false, false),
+        (
+            "admissions: [a, b]",
+            "[{name: a, whitelist: true, matchers: [127.0.0.0/8]}, {name: b, matchers: [127.0.0.1]}]",
+            false,
+            true,
+        ),
+    ] {
+        gost.reload(&config(key, list)).await?;
+        ensure!(from("127.0.0.1").await? == first, "{list} 127.0.0.1");
+        ensure!(from("127.0.0.2").await? == second, "{list} 127.0.0.2");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_stand_before_any_resolver_at_services_hops_and_nodes() -> Result<()> {
+    let web = web(b"hello").await?;
+    let sections = "hosts: [{name: t, mappings: [{hostname: echo.internal, ip: 127.0.0.1, aliases: [other.internal]}, {hostname: .wide.internal, ip: 127.0.0.1}]}]";
+    let (port, node) = (ports::tcp(), ports::tcp());
+    let _service = Gost::start(&proxy(port, "  hosts: t", sections), port).await?;
+    let http = format!("http://127.0.0.1:{port}");
+    for (host, found) in [
+        ("echo.internal", true),
+        ("other.internal", true),
+        ("a.b.wide.internal", true),
+        ("nobody.invalid", false),
+    ] {
+        let got = through(&http, &format!("http://{host}:{web}/")).await?;
+        ensure!(got.starts_with("hello") == found, "{host}: {got}");
+    }
+    let _node = gost(&["-L", &format!("relay://127.0.0.1:{node}")], node).await?;
+    for (hop_key, node_key) in [("hosts: t,", ""), ("", "hosts: t,")] {
+        let port = ports::tcp();
+        let config = format!(
+            "services: [{{name: s, addr: '127.0.0.1:{port}', handler: {{type: http, chain: c}}}}]
+chains:
+- name: c
+  hops: [{{name: h, {hop_key} nodes: [{{name: n, {node_key} addr: 'echo.internal:{node}', connector: {{type: relay}}}}]}}]
+{sections}
+"
+        );
+        let _gost = Gost::start(&config, port).await?;
+        let got = through(
+            &format!("http://127.0.0.1:{port}"),
+            &format!("http://127.0.0.1:{web}/"),
+        )
+        .await?;
+        ensure!(got.starts_with("hello"), "{hop_key} {node_key}: {got}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_at_once_and_per_second_are_bounded_and_the_service_goes_on() -> Result<()> {
+    let (port, web) = (ports::tcp(), web(b"hello").await?);
+    let config = |key: &str, limits: &str| {
+        let sections = format!("{key}s: [{{name: l, limits: [{limits}]}}]");
+        proxy(port, &format!("  {key}: l"), &sections)
+    };
+    let gost = Gost::start(&config("climiter", "'$$ 100'"), port).await?;
+    let http = format!("http://127.0.0.1:{port}");
+    let url = format!("http://127.0.0.1:{web}/");
+    gost.reload(&config("climiter", "'$$ 2', '127.0.0.2 1'"))
+        .await?;
+    // Whoever holds a place has been answered; who gets none is closed.
+    let hold = async || -> Result<Option<TcpStream>> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let mut answer = [0; 2];
+        let asked = stream.write_all(&[5, 1, 0]).await.is_ok();
+        let served = asked && stream.read_exact(&mut answer).await.is_ok();
+        Ok(served.then_some(stream))
+    };
+    let first = hold().await?.context("first")?;
+    let second = hold().await?.context("second")?;
+    ensure!(hold().await?.is_none(), "a third of two");
+    let other = curl(&["--interface", "127.0.0.2", "-x", &http, &url]).await?;
+    ensure!(
+        other.stdout == b"hello",
+        "another address has its own place"
+    );
+    drop((first, second));
+    let again = async {
+        while hold().await?.is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(PATIENCE, again)
+        .await
+        .context("places are not given back")??;
+    // One at once, and the next in a hundred seconds.
+    gost.reload(&config("rlimiter", "'$ 0.01'")).await?;
+    ensure!(
+        through(&http, &url).await?.starts_with("hello200"),
+        "the first"
+    );
+    ensure!(
+        !through(&http, &url).await?.contains("hello"),
+        "the second of one"
+    );
+    gost.reload(&config("rlimiter", "'$ 0'")).await?;
+    ensure!(
+        through(&http, &url).await?.starts_with("hello200"),
+        "no limit"
+    );
+    Ok(())
+}
