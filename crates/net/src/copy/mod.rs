@@ -71,6 +71,7 @@ pub fn copy(client: Box<dyn Stream>, upstream: Box<dyn Stream>, options: CopyOpt
         output: Direction::new(meter::Direction::Out),
         watch: idle,
         failed: None,
+        ending: None,
         meter: options.meter,
     }
 }
@@ -86,7 +87,14 @@ pub struct Copy {
     pace: Option<Box<Pace>>,
     /// The end that takes no more bytes, while what it still has to give is passed on.
     failed: Option<Box<Failed>>,
+    ending: Option<Box<Ending>>,
     meter: Meter,
+}
+
+/// A copy that is over but for an end that is yet to be told.
+struct Ending {
+    outcome: Outcome,
+    late: Pin<Box<Sleep>>,
 }
 
 /// One end of a copy.
@@ -253,8 +261,8 @@ impl Copy {
         let is_done = self.last_words(&failed).is_done();
         if is_done && failed.ended_in_order() {
             // The other end was told.
-            self.close(cx);
-            return Poll::Ready(self.failure(*failed));
+            let outcome = self.failure(*failed);
+            return self.poll_end(cx, outcome);
         }
         if is_done || polled.is_ready() || self.poll_silent(cx) {
             return Poll::Ready(self.fail(*failed));
@@ -279,21 +287,38 @@ impl Copy {
         false
     }
 
-    /// Tells both ends that it is over: those that were not told when their direction ended.
-    ///
-    /// The end is only queued where it can't be written at once: whoever owns the session below
-    /// sends it.
-    fn close(&mut self, cx: &mut Context<'_>) {
+    /// Ends the copy once both ends know that it is over, or are too slow to be told.
+    fn poll_end(&mut self, cx: &mut Context<'_>, outcome: Outcome) -> Poll<Outcome> {
+        if self.tell_end(cx) {
+            return Poll::Ready(outcome);
+        }
+        let late = Box::pin(tokio::time::sleep(pace::LONGEST));
+        self.poll_ending(cx, Box::new(Ending { outcome, late }))
+    }
+
+    fn poll_ending(&mut self, cx: &mut Context<'_>, mut ending: Box<Ending>) -> Poll<Outcome> {
+        if self.tell_end(cx) || ending.late.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(ending.outcome);
+        }
+        self.ending = Some(ending);
+        Poll::Pending
+    }
+
+    /// Tells both ends that it is over: those that were not told when their direction ended. True
+    /// once they know, or can't be told.
+    fn tell_end(&mut self, cx: &mut Context<'_>) -> bool {
         let ends = [
             (&mut self.client, self.output.is_done()),
             (&mut self.upstream, self.input.is_done()),
         ];
+        let mut all_know = true;
         for (end, over) in ends {
             let told = over && end.half_close();
             if !told && let Ok(stream) = end.stream() {
-                let _ = stream.poll_shutdown(cx);
+                all_know &= stream.poll_shutdown(cx).is_ready();
             }
         }
+        all_know
     }
 
     fn outcome(&self, error: Option<Error>) -> Outcome {
@@ -337,6 +362,9 @@ impl Future for Copy {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = self.get_mut();
+        if let Some(ending) = this.ending.take() {
+            return this.poll_ending(cx, ending);
+        }
         if let Some(failed) = this.failed.take() {
             return this.poll_last_words(cx, failed);
         }
@@ -354,8 +382,8 @@ impl Future for Copy {
             return this.poll_failed(cx, failed);
         }
         if this.input.is_done() && this.output.is_done() {
-            this.close(cx);
-            return Poll::Ready(this.outcome(None));
+            let outcome = this.outcome(None);
+            return this.poll_end(cx, outcome);
         }
         if let Some(pace) = &mut this.pace {
             pace.note(this.input.moved(), this.output.moved());
@@ -364,10 +392,10 @@ impl Future for Copy {
             this.watch_half_closed();
         }
         if this.poll_silent(cx) {
-            this.close(cx);
             let half_closed = this.input.is_done() || this.output.is_done();
             let idle = Error::new(Why::TimedOut, "idle for too long").phase(Phase::Relay);
-            return Poll::Ready(this.outcome((!half_closed).then_some(idle)));
+            let outcome = this.outcome((!half_closed).then_some(idle));
+            return this.poll_end(cx, outcome);
         }
         Poll::Pending
     }
