@@ -225,7 +225,10 @@ async fn a_wrong_command_line_starts_nothing() -> Result<()> {
         ("tcp://127.0.0.1:65536/127.0.0.1:1".to_owned(), "65536"),
         ("nosuch://127.0.0.1:0".to_owned(), "nosuch"),
         ("socks5+nosuch://127.0.0.1:0".to_owned(), "nosuch"),
-        ("http://127.0.0.1:0?bypass=nobody".to_owned(), "nobody"),
+        (
+            "http://127.0.0.1:0?resolver=1.1.1.1".to_owned(),
+            "no resolvers",
+        ),
     ] {
         let lines = refusal(&["-L", &good, "-L", &bad]).await?;
         ensure!(
