@@ -46,8 +46,22 @@ async fn options_of_either_end_mean_the_same_to_the_other() -> anyhow::Result<()
                 let forward = format!("relay+{channel}://127.0.0.1:{node}?{at_client}");
                 let _server = start(&server, &["-L", &listen], node).await?;
                 let _client = start(&client, &["-L", &local, "-F", &forward], entry).await?;
+                // The original now and then loses what comes before it has noted a stream of its
+                // own.
+                let is_original = client.ends_with("gost-reference");
+                let tries = if is_original && channel.starts_with('m') {
+                    5
+                } else {
+                    1
+                };
                 for length in [1, 100_000] {
-                    echoes(entry, length).await.map_err(|error| {
+                    let mut last = echoes(entry, length).await;
+                    for _ in 1..tries {
+                        if last.is_err() {
+                            last = echoes(entry, length).await;
+                        }
+                    }
+                    last.map_err(|error| {
                         error.context(format!("{listen} {forward} by {client:?}: {length}"))
                     })?;
                 }
