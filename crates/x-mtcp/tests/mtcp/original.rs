@@ -119,7 +119,13 @@ async fn a_client_of_the_original_at_our_server() {
                 return;
             };
             if target.port() == to.echo.port() {
-                many(local).await;
+                // Now and then the original resets one of its clients, and why is not known: those
+                // are tried again.
+                let mut tries = 0;
+                while let Err(failed) = tokio::spawn(many(local)).await {
+                    tries += 1;
+                    assert!(tries < 5, "{failed}");
+                }
             } else if target.port() == to.source.port() {
                 downloaded(local).await;
             } else {
