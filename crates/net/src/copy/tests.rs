@@ -224,71 +224,8 @@ async fn a_peer_that_never_closes_ends_after_a_while() {
     assert!(start.elapsed() >= HALF_CLOSED_IDLE);
 }
 
-/// An end that has no half-close.
-struct Deaf(tokio::io::DuplexStream);
-
-/// An end that writes some bytes to say that it is over, as TLS does, and has no half-close.
-struct Wordy(tokio::io::DuplexStream, &'static [u8]);
-
-impl tokio::io::AsyncRead for Wordy {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut tokio::io::ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl tokio::io::AsyncWrite for Wordy {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        while !self.1.is_empty() {
-            let words = self.1;
-            let n = std::task::ready!(Pin::new(&mut self.0).poll_write(cx, words))?;
-            self.1 = &words[n..];
-        }
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
-impl Stream for Wordy {
-    fn into_raw(self: Box<Self>) -> Result<RawStream, Box<dyn Stream>> {
-        Err(self)
-    }
-
-    fn abort(self: Box<Self>) {}
-
-    fn half_close(&self) -> bool {
-        false
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_end_is_told_in_full_to_who_is_slow_to_take_it() {
-    let (near, mut client) = tokio::io::duplex(8);
-    let (mut target, far) = tokio::io::duplex(64);
-    let near = Wordy(near, b"that is all");
-    let task = tokio::spawn(copy(Box::new(near), Box::new(far), CopyOptions::default()));
-    target.write_all(b"12345678").await.unwrap();
-    drop(target);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let mut got = String::new();
-    client.read_to_string(&mut got).await.unwrap();
-    assert_eq!(got, "12345678that is all");
-    assert!(task.await.unwrap().error.is_none());
-}
+/// An end that has no half-close, and may write some bytes to say that it is over, as TLS does.
+struct Deaf(tokio::io::DuplexStream, &'static [u8]);
 
 impl tokio::io::AsyncRead for Deaf {
     fn poll_read(
@@ -314,6 +251,11 @@ impl tokio::io::AsyncWrite for Deaf {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        while !self.1.is_empty() {
+            let words = self.1;
+            let n = std::task::ready!(Pin::new(&mut self.0).poll_write(cx, words))?;
+            self.1 = &words[n..];
+        }
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
@@ -330,13 +272,32 @@ impl Stream for Deaf {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_end_is_told_in_full_to_who_is_slow_to_take_it() {
+    let (near, mut client) = tokio::io::duplex(8);
+    let (mut target, far) = tokio::io::duplex(64);
+    let near = Deaf(near, b"that is all");
+    let task = tokio::spawn(copy(Box::new(near), Box::new(far), CopyOptions::default()));
+    target.write_all(b"12345678").await.unwrap();
+    drop(target);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut got = String::new();
+    client.read_to_string(&mut got).await.unwrap();
+    assert_eq!(got, "12345678that is all");
+    assert!(task.await.unwrap().error.is_none());
+}
+
 type End = tokio::io::DuplexStream;
 
 /// A client, a target that is reached through what has no half-close, and the copy between them.
 fn over_deaf() -> (End, End, tokio::task::JoinHandle<Outcome>) {
     let (client, near) = tokio::io::duplex(64);
     let (far, target) = tokio::io::duplex(64);
-    let copy = copy(Box::new(near), Box::new(Deaf(far)), CopyOptions::default());
+    let copy = copy(
+        Box::new(near),
+        Box::new(Deaf(far, b"")),
+        CopyOptions::default(),
+    );
     (client, target, tokio::spawn(copy))
 }
 
@@ -409,7 +370,7 @@ async fn a_client_that_cannot_be_told_learns_soon_that_the_target_has_ended() {
     let (mut target, near) = tokio::io::duplex(64);
     let (far, mut client) = tokio::io::duplex(64);
     let task = tokio::spawn(copy(
-        Box::new(Deaf(far)),
+        Box::new(Deaf(far, b"")),
         Box::new(near),
         CopyOptions::default(),
     ));
