@@ -9,11 +9,15 @@ use std::{
 };
 
 use arc_swap::{ArcSwapOption, Guard};
+use bytes::Bytes;
 
 use crate::{
     addr::{Addr, Network},
     error::{Error, Result, Why},
-    policy::{Admission, Answer, Asker, Authenticator, Bypass, BypassQuery, Credentials},
+    policy::{
+        Admission, Answer, Asker, Authenticator, Bypass, BypassQuery, Credentials, Event, Observer,
+        Recorder,
+    },
     registry::Kind,
     routing::{Chain, Choice, Hop, Node, Request, Route},
 };
@@ -227,6 +231,26 @@ impl Bypass for Ref<dyn Bypass> {
             return Answer::Now(true);
         };
         Answer::later(async move { now.contains(query, asker).await })
+    }
+}
+
+/// A removed recorder records nothing.
+impl Recorder for Ref<dyn Recorder> {
+    fn record(&self, record: Bytes, metadata: &Arc<str>) -> Answer<'static, Result<()>> {
+        match self.get() {
+            Ok(now) => now.record(record, metadata),
+            Err(_) => Answer::Now(Ok(())),
+        }
+    }
+}
+
+/// A removed observer looks away.
+impl Observer for Ref<dyn Observer> {
+    fn observe<'a>(&'a self, events: &'a [Event]) -> Answer<'a, Result<()>> {
+        match self.get() {
+            Ok(now) => Answer::later(async move { now.observe(events).await }),
+            Err(_) => Answer::Now(Ok(())),
+        }
     }
 }
 

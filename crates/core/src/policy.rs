@@ -155,8 +155,9 @@ pub trait HostMapper: Send + Sync + 'static {
 
 /// Takes records.
 pub trait Recorder: Send + Sync + 'static {
-    /// Takes one record.
-    fn record(&self, record: Bytes, about: &Asker) -> Answer<'static, Result<()>>;
+    /// Takes one record. `metadata` is what the service has configured about the recording, as a
+    /// JSON object or `null`, for those who pass it on.
+    fn record(&self, record: Bytes, metadata: &Arc<str>) -> Answer<'static, Result<()>>;
 }
 
 /// Something that happened to a service, or how it fares.

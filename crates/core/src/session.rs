@@ -1,13 +1,14 @@
 //! One connection as its handler sees it: what is the same for all protocols.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
+    hash::{BuildHasher as _, RandomState},
     net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use async_trait::async_trait;
@@ -15,14 +16,30 @@ use async_trait::async_trait;
 use crate::{
     addr::{Addr, Target},
     conn::Conn,
-    error::Result,
+    error::{Error, Result},
     listener::Listener,
     outbound::BindOptions,
+    record::Details,
 };
 
-/// The number of a session, unique in the process; printed as text in logs and records.
+/// The number of a session, unique in the process. Printed, in logs and records, it is 20 characters
+/// that no other process prints and that sort by age, like the original's: when the process began,
+/// which one it is, and the number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(u64);
+
+/// What is the same in all session ids of the process: seconds, and something of its own.
+fn process_id() -> [u8; 7] {
+    static ID: std::sync::OnceLock<[u8; 7]> = std::sync::OnceLock::new();
+    *ID.get_or_init(|| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let [.., a, b, c, d] = since.unwrap_or_default().as_secs().to_be_bytes();
+        let [x, y, z, ..] = RandomState::new()
+            .hash_one(std::process::id())
+            .to_be_bytes();
+        [a, b, c, d, x, y, z]
+    })
+}
 
 impl SessionId {
     /// The next number.
@@ -34,7 +51,18 @@ impl SessionId {
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}", self.0)
+        /// Base 32 whose digits sort as their values do: RFC 4648, section 7, in lower case.
+        const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+        let mut bytes = [0; 16];
+        bytes[4..11].copy_from_slice(&process_id());
+        bytes[11..].copy_from_slice(&self.0.to_be_bytes()[3..]);
+        // 96 bits, and four of nothing behind them.
+        let bits = u128::from_be_bytes(bytes) << 4;
+        for digit in (0..20).rev() {
+            let value = usize::try_from((bits >> (5 * digit)) & 31).unwrap_or(0);
+            f.write_char(char::from(DIGITS[value]))?;
+        }
+        Ok(())
     }
 }
 
@@ -57,6 +85,8 @@ pub struct Record {
     pub target: Option<Target>,
     /// The way taken: nodes and target.
     pub route: Option<Arc<str>>,
+    /// What only a recorder wants to know; `None` where nobody records.
+    pub details: Option<Box<Details>>,
 }
 
 /// What was opened for a client.
@@ -141,6 +171,12 @@ pub trait SessionOps: Send + Sync + 'static {
 
     /// See [`Session::settled`].
     fn settled(&mut self);
+
+    /// See [`Session::details`].
+    fn details(&mut self) -> Option<&mut Details>;
+
+    /// See [`Session::finished`].
+    fn finished(&mut self, input: u64, output: u64, error: Option<&Error>);
 }
 
 impl Session {
@@ -229,10 +265,35 @@ impl Session {
     pub fn settled(&mut self) {
         self.ops.settled();
     }
+
+    /// What a handler knows of the conversation, for the record of it; `None` where nobody
+    /// records.
+    pub fn details(&mut self) -> Option<&mut Details> {
+        self.ops.details()
+    }
+
+    /// Notes that a request is over which the handler passed on by itself: so many bytes of it, so
+    /// many of the response. It is recorded and counted. What is relayed, or ends with an error
+    /// that the handler returns, is noted without this.
+    pub fn finished(&mut self, input: u64, output: u64, error: Option<&Error>) {
+        self.ops.finished(input, output, error);
+    }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Session({})", self.record().id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_age_and_have_twenty_characters() {
+        let texts: Vec<_> = (0..100).map(|_| SessionId::next().to_string()).collect();
+        assert!(texts.is_sorted_by(|a, b| a < b), "{texts:?}");
+        assert!(texts.iter().all(|text| text.len() == 20), "{texts:?}");
     }
 }
