@@ -49,6 +49,8 @@ pub fn components() -> Registry {
     gost_x_tls::register(&mut registry);
     #[cfg(feature = "ws")]
     gost_x_ws::register(&mut registry);
+    #[cfg(feature = "kcp")]
+    gost_x_kcp::register(&mut registry);
     #[cfg(feature = "direct")]
     gost_x_direct::register(&mut registry);
     #[cfg(feature = "relay")]

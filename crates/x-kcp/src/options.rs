@@ -1,6 +1,6 @@
 //! Keys of the channel.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use gost_core::{
     options,
@@ -16,8 +16,8 @@ options! {
         file: String = String::new(), "kcp.configFile" | "configFile" | "c";
         /// The same settings, as an object; after the file.
         object: Object = Object::default(), "kcp.config" | "config";
-        /// The text that the key is derived from.
-        key: Option<String> = None, "kcp.key";
+        /// The text that the key is derived from. When it is empty, everybody knows the key.
+        key: KeyText = KeyText::default(), "kcp.key";
         /// The cipher: aes, aes-128, aes-192, sm4, twofish, blowfish, cast5, 3des, tea, xtea,
         /// salsa20, xor or none.
         crypt: Option<String> = None, "kcp.crypt";
@@ -65,9 +65,38 @@ options! {
     }
 }
 
+/// A text to derive a key from, if one was given.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct KeyText(pub(crate) Option<String>);
+
+impl fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyText")
+    }
+}
+
+impl FromValue for KeyText {
+    const KIND: &'static str = "text";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        String::from_value(value).map(|text| Self(Some(text)))
+    }
+
+    fn show(&self) -> String {
+        String::new()
+    }
+}
+
 /// Settings inside a configuration.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Object(pub(crate) Option<serde_json::Value>);
+
+// They may hold a key.
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Object")
+    }
+}
 
 impl FromValue for Object {
     const KIND: &'static str = "an object with settings";

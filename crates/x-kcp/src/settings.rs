@@ -24,7 +24,7 @@ pub(crate) struct Settings {
 
 /// The settings of a file or an object. Names are those of kcptun; what else is there is for
 /// programs that are not this one.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Fields {
     key: Option<String>,
@@ -106,7 +106,7 @@ impl Settings {
     pub(crate) fn new(options: &KcpOptions, place: &str) -> Result<Arc<Self>> {
         let file = Fields::of(options)?;
         let fields = Fields {
-            key: options.key.clone(),
+            key: options.key.0.clone(),
             crypt: options.crypt.clone(),
             mode: options.mode.clone(),
             mtu: options.mtu,
