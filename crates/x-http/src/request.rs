@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::{
     body::{BodyError, Framing, of_request},
     head::{HeadError, Header, RequestHead, first, lists, room, values},
-    target::{Form, address, reveal},
+    target::{Form, address, is_plain_host, reveal},
 };
 
 /// Why a request is refused before it is looked at any further.
@@ -107,6 +107,7 @@ impl Request {
         let target = match form {
             Form::Other => None,
             _ if circle => None,
+            Form::Origin(_) if !address(named).as_ref().is_some_and(is_plain_host) => None,
             _ => address(&authority),
         };
         let host = match form {

@@ -85,6 +85,22 @@ fn is_host(name: &str) -> bool {
         })
 }
 
+/// True for what a request without an address of its own may name in its `Host` line: an IP
+/// address, or a name of letters, digits, `-` and `_`.
+pub(crate) fn is_plain_host(addr: &Addr) -> bool {
+    let Addr::Name(name, _) = addr else {
+        return matches!(addr, Addr::Ip(_));
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.split('.').all(|label| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    })
+}
+
 /// The name hidden in a `Gost-Target` header. Source: `wire-protocols.md` 10: the base64 of a
 /// checksum of the name and of the base64 of the name.
 pub(crate) fn reveal(hidden: &str) -> Option<String> {

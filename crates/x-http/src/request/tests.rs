@@ -56,6 +56,18 @@ fn what_a_request_asks_for() {
         ),
         ("GET /x HTTP/1.1\r\n\r\n", Kind::Forward, "", true),
         (
+            "GET /x HTTP/1.1\r\nHost: [::1]:8\r\n\r\n",
+            Kind::Forward,
+            "[::1]:8",
+            true,
+        ),
+        (
+            "GET /x HTTP/1.1\r\nHost: bad!\r\n\r\n",
+            Kind::Forward,
+            "",
+            true,
+        ),
+        (
             "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
             Kind::Forward,
             "",
