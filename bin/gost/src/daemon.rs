@@ -94,6 +94,7 @@ async fn serve(input: Input, config: Config, log: Log) -> ExitCode {
     drop(config);
     let mut ticks = ticks(input.flags.reload);
     let mut reloader = Reloader::new(input, log);
+    gost_resident::give_back();
     loop {
         let trigger = tokio::select! {
             () = ends.wait() => break,

@@ -65,6 +65,8 @@ impl Reloader {
             Err(problems) => return self.refuse(&problems, trigger),
         };
         self.log.change(log);
+        drop(config);
+        gost_resident::give_back();
         self.say(warnings.iter().chain(&changes.warnings), trigger);
         match trigger {
             Trigger::Signal => tracing::info!("config reloaded: {changes}"),
