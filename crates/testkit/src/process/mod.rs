@@ -3,6 +3,7 @@
 
 mod guard;
 mod output;
+mod sockets;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -20,6 +21,7 @@ use nix::sys::signal::killpg;
 use nix::unistd::Pid;
 
 use self::output::Output;
+pub use self::sockets::{tcp_is_listened_to, udp_is_bound};
 use crate::PATIENCE;
 use crate::usage::{self, Usage};
 
@@ -243,6 +245,20 @@ impl Process {
         }
     }
 
+    /// Waits until somebody listens on TCP `port`, at any address, without connecting: for programs
+    /// to which one more client makes a difference.
+    ///
+    /// # Errors
+    /// As [`Process::ready`].
+    pub async fn listening(&mut self, port: u16) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !tcp_is_listened_to(port) {
+            self.still_coming(deadline, port)?;
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
     /// Waits until a UDP socket is bound to `port`, on any address.
     ///
     /// # Errors
@@ -373,18 +389,6 @@ impl fmt::Debug for Process {
             .field("id", &self.id())
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a UDP socket is bound to `port`, on any address.
-pub fn udp_is_bound(port: u16) -> bool {
-    let wanted = format!(":{port:04X}");
-    ["/proc/net/udp", "/proc/net/udp6"].iter().any(|table| {
-        let text = std::fs::read_to_string(table).unwrap_or_default();
-        let mut local = text
-            .lines()
-            .filter_map(|line| line.split_ascii_whitespace().nth(1));
-        local.any(|address| address.ends_with(&wanted))
-    })
 }
 
 fn connects(address: SocketAddr) -> bool {
