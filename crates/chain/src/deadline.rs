@@ -29,14 +29,3 @@ pub(crate) fn below(ask: &Ask) -> Ask {
         ..ask.clone()
     }
 }
-
-/// The same with a deadline that leaves as much time for each of `left` attempts, of which this
-/// is the first.
-pub(crate) fn share(ask: &Ask, left: usize) -> Ask {
-    let left = u32::try_from(left.max(1)).unwrap_or(u32::MAX);
-    let part = |end: Instant| now() + end.saturating_duration_since(now()) / left;
-    Ask {
-        deadline: ask.deadline.map(part),
-        ..ask.clone()
-    }
-}

@@ -5,16 +5,17 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use gost_core::{
-    addr::Target,
+    addr::{Addr, Target},
     conn::Conn,
     error::{Error, Phase, Result, Side, Why},
     listener::Listener,
     outbound::{Ask, BindOptions, NodeAddr, NodeCx, Outbound, PathId},
+    race::race,
     routing::{Node, Step, Transport},
 };
 
 use crate::{
-    deadline::{below, share},
+    deadline::below,
     names,
     route::{Blame, Trail},
 };
@@ -191,27 +192,21 @@ impl Member {
                 Error::new(Why::Unsupported, "it has no transport").phase(Phase::Dial)
             })?;
             let found = names::addresses(&node.names, &node.addr.addr).await?;
-            let mut failure = None;
-            for (place, found_addr) in found.iter().enumerate() {
+            let dial = async |found: Addr| {
                 let addr = NodeAddr {
-                    addr: found_addr.clone(),
+                    addr: found,
                     ..node.addr.clone()
                 };
-                let ask = share(ask, found.len() - place);
-                let dial = transport.dialer.dial(&addr, &self.below, &ask);
-                match ask.within("dial", &addr.addr, dial).await {
-                    Ok(conn) => {
-                        return Ok(Reached {
-                            member: self,
-                            transport,
-                            addr,
-                            conn,
-                        });
-                    }
-                    Err(error) => failure = Some(error),
-                }
-            }
-            Err(failure.unwrap_or_else(|| Error::new(Why::Unresolved, "it has no address")))
+                let dial = transport.dialer.dial(&addr, &self.below, ask);
+                let conn = ask.within("dial", &addr.addr, dial).await?;
+                Ok(Reached {
+                    member: self,
+                    transport,
+                    addr,
+                    conn,
+                })
+            };
+            race(&found, dial).await
         };
         let result = ask.within("dial", &node.addr.addr, work).await;
         (self, result)

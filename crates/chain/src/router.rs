@@ -18,11 +18,12 @@ use gost_core::{
     listener::Listener,
     outbound::{Ask, BindOptions, Outbound, PathId},
     policy::BypassQuery,
+    race::race,
     routing::{Chain, Names, Node, Request, Route},
 };
 
 use crate::{
-    deadline::{now, share},
+    deadline::now,
     names,
     retry::{Failed, Retry},
     route::{self, Blame, Trail},
@@ -154,29 +155,23 @@ impl Router {
         })
     }
 
-    /// Connects without nodes: to the first of the addresses that answers, each of which gets its
-    /// share of the time.
+    /// Connects without nodes: to the first of the addresses that answers.
     async fn direct(&self, targets: &[Target], ask: &Ask) -> Result<Conn> {
         let sockets = self.sockets(ask);
-        let mut failure = None;
-        for (place, to) in targets.iter().enumerate() {
-            let ask = share(ask, targets.len() - place);
-            match sockets.connect(to, &ask).await {
-                Ok(mut conn) => {
-                    conn.meta.route = Some(to.addr.to_string().into());
-                    return Ok(conn);
-                }
-                Err(error) => failure = Some(error),
-            }
-        }
-        Err(failure.map_or_else(no_route, |error| {
+        let connect = async |to: Target| {
+            let mut conn = sockets.connect(&to, ask).await?;
+            conn.meta.route = Some(to.addr.to_string().into());
+            Ok(conn)
+        };
+        let connected = race(targets, connect).await;
+        connected.map_err(|error| {
             // There was nobody else whose silence it could have been.
             if error.why() == Why::TimedOut {
                 error.side(Side::Target)
             } else {
                 error
             }
-        }))
+        })
     }
 
     async fn bind_once(

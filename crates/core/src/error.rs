@@ -152,6 +152,15 @@ impl Error {
         })
     }
 
+    /// The same failure in other words, which take the place of the text and of the error below.
+    #[must_use]
+    pub fn reworded(self, text: impl Into<String>) -> Self {
+        self.edit(|e| {
+            e.what = text.into();
+            e.source = None;
+        })
+    }
+
     /// Sets the error below.
     #[must_use]
     pub fn caused_by(self, source: impl StdError + Send + Sync + 'static) -> Self {

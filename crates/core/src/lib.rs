@@ -22,6 +22,7 @@ pub mod options;
 pub mod outbound;
 pub mod packet;
 pub mod policy;
+pub mod race;
 pub mod record;
 pub mod registry;
 pub mod routing;

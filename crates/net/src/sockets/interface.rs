@@ -40,9 +40,11 @@ impl Source {
 /// The ways that a setting allows for a destination, in order.
 ///
 /// A comma list of interface names and addresses; `!` behind one makes it strict. Addresses of
-/// the other family are left out.
+/// the other family are left out; when there are no others, the destination can't be reached from
+/// there, and is not tried from elsewhere.
 pub(super) fn sources(setting: &str, to: SocketAddr) -> io::Result<Vec<Source>> {
     let mut all = Vec::new();
+    let mut is_there = false;
     let items = setting
         .split(',')
         .map(str::trim)
@@ -52,6 +54,7 @@ pub(super) fn sources(setting: &str, to: SocketAddr) -> io::Result<Vec<Source>> 
             .strip_suffix('!')
             .map_or((item, false), |name| (name, true));
         if let Ok(ip) = name.parse::<IpAddr>() {
+            is_there = true;
             if ip.is_ipv4() == to.is_ipv4() {
                 all.push(Source {
                     ip: Some(ip),
@@ -68,12 +71,18 @@ pub(super) fn sources(setting: &str, to: SocketAddr) -> io::Result<Vec<Source>> 
                 format!("interface {name}: no such interface"),
             ));
         }
+        is_there |= !found.is_empty();
         let fitting = found.into_iter().filter(|ip| ip.is_ipv4() == to.is_ipv4());
         all.extend(fitting.map(|ip| Source {
             ip: Some(ip),
             device: Some(name.to_owned()),
             strict,
         }));
+    }
+    if all.is_empty() && is_there {
+        let family = if to.is_ipv4() { "IPv4" } else { "IPv6" };
+        let what = format!("interface {setting}: no {family} address");
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, what));
     }
     if all.is_empty() {
         all.push(Source::default());
@@ -123,6 +132,9 @@ mod tests {
         assert_eq!(sources("", to).unwrap(), [Source::default()]);
         assert!(sources("nosuch0!", to).is_err());
         assert_eq!(sources("nosuch0", to).unwrap(), [Source::default()]);
+        for other_family in ["::1", "::1!"] {
+            assert!(sources(other_family, to).is_err(), "{other_family}");
+        }
         let lo = sources("lo", to).unwrap();
         assert_eq!(
             (lo[0].ip, lo[0].device.as_deref()),

@@ -2,7 +2,6 @@
 
 mod interface;
 mod netns;
-mod race;
 
 use std::{
     fmt, io,
@@ -19,6 +18,7 @@ use gost_core::{
     listener::Listener,
     outbound::{Ask, BindOptions, Outbound, PathId},
     policy::{Asker, BypassQuery, Family},
+    race::race,
     routing::Names,
 };
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -60,10 +60,7 @@ impl Sockets {
 
     async fn tcp(&self, to: &Target, ask: &Ask) -> Result<Conn> {
         let addresses = addresses(to, ask).await?;
-        let socket = match addresses[..] {
-            [one] => self.tcp_to(one).await,
-            _ => race::race(&addresses, |addr| self.tcp_to(addr)).await,
-        }?;
+        let socket = race(&addresses, |addr| self.tcp_to(addr)).await?;
         socket.set_nodelay(true)?;
         SockRef::from(&socket).set_tcp_keepalive(&keepalive::usual())?;
         let meta = Meta::new(socket.local_addr()?.into(), socket.peer_addr()?.into());

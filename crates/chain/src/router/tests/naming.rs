@@ -45,18 +45,55 @@ async fn a_name_the_resolver_does_not_know_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn directly_all_addresses_are_tried_each_with_its_share_of_time() {
+async fn directly_all_addresses_are_tried_with_a_head_start_for_each() {
     let world = World::default();
     world
         .when("socket 10.0.0.1:80", REFUSED_BY_TARGET)
         .when("socket 10.0.0.2:80", Act::Hang);
     let mut setup = Setup::new(&world, None);
-    let table = Table(&[("t", &["10.0.0.1", "10.0.0.2", "10.0.0.3"])]);
+    let table = Table(&[("t", &["10.0.0.1", "10.0.0.2", "10.0.0.3", "2001:db8::1"])]);
     setup.router = setup.router.with_names(table.into_resolver());
+    world.when("socket [2001:db8::1]:80", REFUSED_BY_TARGET);
     let start = Instant::now();
-    let conn = setup.connect().await.unwrap();
-    assert_eq!(conn.meta.route.as_deref(), Some("10.0.0.3:80"));
-    assert_eq!(start.elapsed(), Duration::from_millis(7500));
+    let (conn, log) = setup.walk().await;
+    let order = ["10.0.0.1", "[2001:db8::1]", "10.0.0.2", "10.0.0.3"];
+    assert_eq!(log, order.map(|addr| format!("socket {addr}:80")));
+    assert_eq!(conn.unwrap().meta.route.as_deref(), Some("10.0.0.3:80"));
+    assert_eq!(start.elapsed(), Duration::from_millis(250));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_became_of_each_address_is_said() {
+    let world = World::default();
+    world
+        .when("socket 10.0.0.1:80", REFUSED_BY_TARGET)
+        .when("socket 10.0.0.2:80", Act::Hang);
+    let mut setup = Setup::new(&world, None);
+    let table = Table(&[("t", &["10.0.0.1", "10.0.0.2"])]);
+    setup.router = setup.router.with_names(table.into_resolver());
+    let error = failed(setup.connect().await);
+    assert_eq!(
+        (error.why(), error.at_side()),
+        (Why::TimedOut, Side::Target)
+    );
+    assert_eq!(
+        error.to_string(),
+        "socket 10.0.0.1:80; socket 10.0.0.2:80/tcp: timed out"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_is_dialed_at_the_first_of_its_addresses_that_answers() {
+    let world = World::default();
+    world.when("socket 10.9.0.1:1", Act::Hang);
+    let mut node = world.node_at("n1", "proxy.example:1");
+    node.names = Table(&[("proxy.example", &["10.9.0.1", "10.9.0.2"])]).into_resolver();
+    let node = Arc::new(node);
+    let setup = Setup::new(&world, Some(chain(&[&[&node]])));
+    let start = Instant::now();
+    setup.connect().await.unwrap();
+    assert_eq!(start.elapsed(), Duration::from_millis(250));
+    assert_eq!(fails(&node.marker), 0);
 }
 
 #[tokio::test]
