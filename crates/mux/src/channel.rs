@@ -22,11 +22,10 @@ use crate::{
 /// when the one who asked first gives up.
 const OPEN: Duration = Duration::from_secs(15);
 
-/// How long a new connection may be without a stream: its other end has one in mind, or would not
-/// have connected.
-const FIRST_STREAM: Duration = Duration::from_secs(30);
-
 /// Listens to sessions: each connection of another listener becomes a listener of its streams.
+///
+/// The first stream is part of the handshake, and so under its deadline: whoever connects has one
+/// in mind.
 pub struct MuxListener {
     below: Box<dyn Listener>,
     settings: Arc<MuxSettings>,
@@ -44,7 +43,7 @@ impl MuxListener {
     pub fn new(below: impl Listener, settings: MuxSettings) -> Self {
         Self {
             below: Box::new(below),
-            settings: Arc::new(settings.with_first_stream_within(FIRST_STREAM)),
+            settings: Arc::new(settings),
         }
     }
 }
@@ -58,7 +57,8 @@ impl Listener for MuxListener {
             let Accepted::One(conn) = accepted else {
                 return Ok(accepted);
             };
-            Ok(Accepted::Many(Box::new(server(conn, &settings)?)))
+            let streams = server(conn, &settings)?.begun().await?;
+            Ok(Accepted::Many(Box::new(streams)))
         }))
     }
 

@@ -27,12 +27,12 @@ options! {
         /// The largest frame that is sent, in bytes, up to 65535 (smux).
         max_frame_size: i64 = 32768, "mux.maxFrameSize" | "muxMaxFrameSize";
         /// How many bytes of all streams may wait to be read before the session is read no
-        /// further (smux).
+        /// further; for yamux beside those by which windows have grown.
         max_receive_buffer: i64 = 4_194_304, "mux.maxReceiveBuffer" | "muxMaxReceiveBuffer";
         /// How many bytes of one stream may wait to be read (version 2 of smux), to begin with.
         max_stream_buffer: i64 = 65536, "mux.maxStreamBuffer" | "muxMaxStreamBuffer";
         /// How many bytes more the streams of a session may have together, where the path is long
-        /// and fast (version 2 of smux); less than 0 for none.
+        /// and fast (version 2 of smux, yamux); less than 0 for none.
         max_window_growth: i64 = 16_777_216, "mux.maxWindowGrowth";
         /// How many bytes of one stream may wait to be read, at least 262144 (yamux).
         max_stream_window: i64 = 262_144, "mux.maxStreamWindow" | "muxMaxStreamWindow";
@@ -47,6 +47,14 @@ const MAX_ACCEPTED: usize = 1 << 16;
 /// come in one read, before anybody had a chance to accept one.
 const BACKLOG: usize = 1024;
 
+/// A connection that takes nothing for so long is given up. A peer may have to stop reading because
+/// one of its streams is not read, so this must not be short.
+pub(crate) const WRITE_STALL: Duration = Duration::from_mins(10);
+
+/// A session whose readers leave more than half of the buffer unread for so long, once it was
+/// full, is stalled.
+pub(crate) const RECEIVE_STALL: Duration = Duration::from_millis(250);
+
 /// Time between two signs of life of yamux.
 const YAMUX_KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -57,7 +65,6 @@ pub struct MuxSettings {
     /// Instead of smux.
     pub(crate) yamux: Option<YamuxSettings>,
     pub(crate) idle: Option<Duration>,
-    pub(crate) first_stream: Option<Duration>,
     pub(crate) max_accepted: usize,
 }
 
@@ -108,7 +115,6 @@ impl MuxOptions {
             },
             smux,
             idle: None,
-            first_stream: None,
             max_accepted: MAX_ACCEPTED,
         })
     }
@@ -131,6 +137,7 @@ impl MuxOptions {
         Ok(YamuxSettings {
             keepalive: (!self.keepalive_disabled).then_some(interval),
             growth: smux.max_window_growth.max(asked),
+            unread: smux.max_receive_buffer + smux.max_window_growth.max(asked),
             backlog: smux.accept_backlog,
         })
     }
@@ -152,15 +159,6 @@ impl MuxSettings {
     #[must_use]
     pub const fn with_idle_timeout(mut self, idle: Option<Duration>) -> Self {
         self.idle = idle;
-        self
-    }
-
-    /// Ends the session when its first stream does not come within so long. For channels, whose
-    /// peers connect because they want a stream; a session that waits for visitors may well be
-    /// without one.
-    #[must_use]
-    pub const fn with_first_stream_within(mut self, wait: Duration) -> Self {
-        self.first_stream = Some(wait);
         self
     }
 

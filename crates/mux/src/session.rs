@@ -62,6 +62,8 @@ impl Handle {
 pub struct Streams {
     handle: Handle,
     addr: Addr,
+    /// One that was waited for already.
+    first: Option<Conn>,
 }
 
 /// Starts a session over a connection, as the end that opens streams. Nothing is sent before the
@@ -81,7 +83,11 @@ pub fn client(conn: Conn, settings: &MuxSettings) -> Result<Session> {
 pub fn server(conn: Conn, settings: &MuxSettings) -> Result<Streams> {
     let addr = conn.meta.local.clone();
     let handle = Handle::start(conn, Side::Server, Accepting::Yes, settings)?;
-    Ok(Streams { handle, addr })
+    Ok(Streams {
+        handle,
+        addr,
+        first: None,
+    })
 }
 
 impl Session {
@@ -152,6 +158,20 @@ impl fmt::Debug for Session {
 }
 
 impl Streams {
+    /// Waits for the first stream, which is still to be accepted. What is said then by who waits is
+    /// all that is said of a session that never got so far.
+    ///
+    /// # Errors
+    /// Says why the session ended.
+    pub(crate) async fn begun(mut self) -> Result<Self> {
+        self.first = Some(self.next().await?);
+        Ok(self)
+    }
+
+    async fn next(&mut self) -> Result<Conn> {
+        poll_fn(|cx| on_handle!(&self.handle, handle => handle.poll_accept(cx))).await
+    }
+
     /// The same, listening on `addr` as far as others are told: on what was bound for us far
     /// away, instead of our end of the connection.
     #[must_use]
@@ -165,7 +185,11 @@ impl Streams {
 impl Listener for Streams {
     /// The next stream. The error that ends the session says [`Why::Closed`].
     async fn accept(&mut self) -> Result<Incoming> {
-        match poll_fn(|cx| on_handle!(&self.handle, handle => handle.poll_accept(cx))).await {
+        let next = match self.first.take() {
+            Some(first) => Ok(first),
+            None => self.next().await,
+        };
+        match next {
             Ok(conn) => Ok(Incoming::ready(self.handle.meta().peer.clone(), conn)),
             Err(error) => Err(error.why_set(Why::Closed)),
         }

@@ -13,10 +13,10 @@ use gost_core::{
     outbound::{Ask, Dialer, NodeAddr, Outbound},
     stream::Stream,
 };
-use gost_mux::{MuxDialer, MuxListener, MuxOptions, MuxSettings, PoolOptions, Version};
+use gost_mux::{MuxDialer, MuxListener, PoolOptions, Version};
 use gost_net::{channel::ChannelDialer, listen, sockets::Sockets};
 use gost_testkit::{ports, usage::Usage};
-use support::{VERSIONS, exchange, pattern, settings, soon};
+use support::{VERSIONS, exchange, pattern, poll_once, settings, soon};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -24,6 +24,15 @@ use tokio::{
     task::{JoinHandle, JoinSet},
     time::Instant,
 };
+
+/// A listener of sessions over TCP, and where it is.
+async fn listener(version: Version) -> (MuxListener, SocketAddr) {
+    let (options, door) = (listen::TcpOptions::default(), Door::default());
+    let tcp = listen::tcp("127.0.0.1:0", &options, &door).await.unwrap();
+    let listener = MuxListener::new(tcp, settings(version));
+    let addr = listener.addr().ip().unwrap();
+    (listener, addr)
+}
 
 /// A listener whose streams come out of a channel, those of all connections together.
 struct Node {
@@ -34,14 +43,7 @@ struct Node {
 
 impl Node {
     async fn start(version: Version) -> Self {
-        Self::start_with(settings(version)).await
-    }
-
-    async fn start_with(settings: MuxSettings) -> Self {
-        let (options, door) = (listen::TcpOptions::default(), Door::default());
-        let tcp = listen::tcp("127.0.0.1:0", &options, &door).await.unwrap();
-        let mut listener = MuxListener::new(tcp, settings);
-        let addr = listener.addr().ip().unwrap();
+        let (mut listener, addr) = listener(version).await;
         let (to, streams) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
             let mut sessions = JoinSet::new();
@@ -49,7 +51,8 @@ impl Node {
                 let to = to.clone();
                 sessions.spawn(async move {
                     let Ok(Accepted::Many(mut session)) = incoming.finish().await else {
-                        panic!("a connection is a session");
+                        // It has ended before its first stream.
+                        return;
                     };
                     while let Ok(stream) = session.accept().await {
                         let Ok(Accepted::One(conn)) = stream.finish().await else {
@@ -162,19 +165,33 @@ async fn garbage_ends_its_own_connection_only() {
     assert_eq!(dialer.pool().sessions(), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_connection_that_wants_no_stream_is_cut() {
-    // Whether it lives is not the question here.
-    let options = MuxOptions {
-        keepalive_disabled: true,
-        ..MuxOptions::default()
+#[tokio::test]
+async fn the_first_stream_ends_the_handshake() {
+    let (mut listener, addr) = listener(Version::V1).await;
+    let mut idle = TcpStream::connect(addr).await.unwrap();
+    let mut handshake = Box::pin(soon(listener.accept()).await.unwrap().finish());
+    // Signs of life are no stream.
+    idle.write_all(b"\x01\x03\0\0\0\0\0\0").await.unwrap();
+    assert!(poll_once(handshake.as_mut()).await.is_pending());
+    // Whoever keeps the time gives up.
+    drop(handshake);
+    assert_eq!(soon(idle.read(&mut [0; 1])).await.unwrap(), 0);
+
+    let mut good = TcpStream::connect(addr).await.unwrap();
+    let handshake = soon(listener.accept()).await.unwrap().finish();
+    good.write_all(b"\x01\0\0\0\x03\0\0\0").await.unwrap();
+    let Accepted::Many(mut streams) = soon(handshake).await.unwrap() else {
+        panic!("one stream")
     };
-    let node = Node::start_with(options.settings(Version::V1).unwrap()).await;
-    let mut idle = TcpStream::connect(node.addr).await.unwrap();
-    let start = Instant::now();
-    assert_eq!(idle.read(&mut [0; 1]).await.unwrap(), 0);
-    let took = start.elapsed();
-    assert!((30..32).contains(&took.as_secs()), "{took:?}");
+    assert!(soon(streams.accept()).await.is_ok());
+
+    // What is wrong is told to who waits.
+    let mut bad = TcpStream::connect(addr).await.unwrap();
+    let handshake = soon(listener.accept()).await.unwrap().finish();
+    bad.write_all(b"\x01\x09\0\0\x03\0\0\0").await.unwrap();
+    let error = soon(handshake).await.err().unwrap();
+    assert_eq!(error.why(), Why::BadInput);
+    assert!(error.to_string().contains("command 9"), "{error}");
 }
 
 #[tokio::test]

@@ -327,20 +327,6 @@ async fn idle_sessions_end_when_told_so() {
     assert_eq!(session.open().await.unwrap_err().why(), Why::Closed);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_first_stream_can_be_asked_for() {
-    let settings = settings(Version::V1).with_first_stream_within(Duration::from_secs(15));
-    let start = Instant::now();
-    let (_session, mut streams) = pair(&settings);
-    assert_eq!(streams.accept().await.unwrap_err().why(), Why::Closed);
-    assert_eq!(start.elapsed().as_secs(), 15);
-
-    let (session, mut streams) = pair(&settings);
-    drop((open(&session).await, accept(&mut streams).await));
-    tokio::time::sleep(Duration::from_mins(5)).await;
-    assert!(!session.is_closed(), "only the first one");
-}
-
 #[tokio::test]
 async fn accepted_streams_are_bounded() {
     let settings = settings(Version::V1).with_max_accepted(2);

@@ -3,7 +3,13 @@
 #[allow(dead_code, reason = "each test program uses a part")]
 mod support;
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use gost_core::{
     error::{Error, Why},
@@ -309,11 +315,68 @@ async fn sessions_end_when_they_are_idle_or_never_used() {
     drop(held);
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert!(session.is_closed());
+}
 
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_takes_nothing_is_given_up() {
     let start = Instant::now();
-    let (_session, mut streams) = pair(&quiet.with_first_stream_within(Duration::from_secs(15)));
-    assert_eq!(streams.accept().await.unwrap_err().why(), Why::Closed);
-    assert_eq!(start.elapsed().as_secs(), 15);
+    let (near, _far) = tokio::io::duplex(1 << 10);
+    // Nobody asks whether the peer lives.
+    let settings = with(&[("mux.keepaliveDisabled", "true")]);
+    let session = gost_mux::client(conn(near), &settings).unwrap();
+    let mut stream = open(&session).await;
+    let block = vec![7; 64 << 10];
+    let written = async { while stream.write_all(&block).await.is_ok() {} };
+    tokio::join!(written, async {
+        assert_eq!(session.closed().await.why(), Why::TimedOut);
+    });
+    assert_eq!(start.elapsed().as_secs(), 600);
+}
+
+#[tokio::test]
+async fn all_streams_together_hold_a_bounded_amount() {
+    const STREAMS: u32 = 100;
+    // Each stream may have 256 KiB under way, all of them 1 MiB.
+    let settings = with(&[
+        ("mux.maxReceiveBuffer", "1048576"),
+        ("mux.maxWindowGrowth", "-1"),
+    ]);
+    let (near, mut peer) = tokio::io::duplex(1 << 10);
+    let mut streams = gost_mux::server(conn(near), &settings).unwrap();
+    let mut held = Vec::new();
+    for id in (1..).step_by(2).take(STREAMS as usize) {
+        peer.write_all(&frame(WINDOW, SYN, id, 0)).await.unwrap();
+        held.push(accept(&mut streams).await);
+    }
+    let data = |id| [frame(DATA, 0, id, 64 << 10), vec![7; 64 << 10]].concat();
+    let (mut from, mut to) = tokio::io::split(peer);
+    tokio::spawn(async move { tokio::io::copy(&mut from, &mut tokio::io::sink()).await });
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = sent.clone();
+    let sender = tokio::spawn(async move {
+        for id in (1..).step_by(2).take(STREAMS as usize) {
+            to.write_all(&data(id)).await.unwrap();
+            count.fetch_add(64 << 10, Ordering::Relaxed);
+        }
+        to
+    });
+    // One runtime thread: the sender has written all it can when nothing else has to be done.
+    let mut quiet = 0;
+    let mut last = 0;
+    while quiet < 1000 {
+        tokio::task::yield_now().await;
+        let now = sent.load(Ordering::Relaxed);
+        quiet = if now == last { quiet + 1 } else { 0 };
+        last = now;
+    }
+    assert!((900_000..1_200_000).contains(&last), "{last}");
+    // Reading makes room, and nothing was lost.
+    let mut block = vec![0; 64 << 10];
+    for stream in &mut held {
+        soon(stream.read_exact(&mut block)).await.unwrap();
+        assert!(block.iter().all(|byte| *byte == 7));
+    }
+    soon(sender).await.unwrap();
 }
 
 #[test]

@@ -166,12 +166,7 @@ async fn a_request_that_is_cut_short_ends_at_once() -> Result<()> {
         for length in [0, 1, port.beginning.len()] {
             let end = send(gost.number(port)?, &port.beginning[..length], true).await?;
             ensure!(end.after < DEADLINE, "only after {:?}", end.after);
-            one_line(&gost, port, &end, &["debug", "warn"])
-                .await
-                .or_else(|error| {
-                    // Sessions have a line for the session and one for who serves it.
-                    port.is_session().then_some(()).ok_or(error)
-                })?;
+            one_line(&gost, port, &end, &["debug", "warn"]).await?;
         }
         Ok(())
     })
@@ -181,9 +176,6 @@ async fn a_request_that_is_cut_short_ends_at_once() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_and_slowness_end_with_the_deadline() -> Result<()> {
     every_port(|gost, port| async move {
-        if port.is_session() {
-            return Ok(());
-        }
         let number = gost.number(port)?;
         let beginning = port.beginning.iter().copied();
         // Never a whole request: what is slow here is never finished.

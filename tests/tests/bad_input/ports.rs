@@ -169,12 +169,6 @@ pub(crate) static PORTS: &[Port] = &[
 ];
 
 impl Port {
-    /// Whether a connection that says nothing is ended by the probes of its session, which take
-    /// longer than the deadline of a request.
-    pub(crate) fn is_session(&self) -> bool {
-        self.listener == "mtcp"
-    }
-
     fn service(&self, port: u16) -> Value {
         let mut service = json!({
             "name": self.name,

@@ -25,13 +25,10 @@ use super::{
     arena,
     state::{Shared, State},
 };
+use crate::options::WRITE_STALL;
 
 /// Bytes moved in one poll before others get their turn.
 const BURST: usize = 1 << 20;
-
-/// A connection that takes nothing for so long is given up. In version 1 a peer may have to stop
-/// reading because one of its streams is not read, so this must not be short.
-const WRITE_STALL: Duration = Duration::from_mins(10);
 
 /// When nobody uses the session any more: how long the rest may take to be sent, and then the
 /// peer to close the connection.
@@ -89,27 +86,33 @@ impl Driver {
     pub(super) async fn run(mut self) {
         let end = poll_fn(|cx| self.poll(cx)).await;
         let peer = &self.shared.meta.peer.clone();
+        // Whoever waits for the first stream says what became of it.
+        let used = self.shared.lock().used;
         match end {
             End::Unused => {
                 self.ending.close();
-                tracing::debug!(%peer, "mux session closed");
+                if used {
+                    tracing::debug!(%peer, "mux session closed");
+                }
                 if timeout(LINGER, self.close()).await.is_err() {
                     tracing::debug!(%peer, "mux: the peer did not close the connection");
                 }
             }
             End::Lost(error) => {
                 let cause = error.map(|e| Error::from(e).phase(Phase::Relay));
-                if let Some(cause) = &cause {
-                    tracing::debug!(%peer, "mux session lost: {cause}");
-                } else {
-                    tracing::debug!(%peer, "mux session ended by the peer");
+                match &cause {
+                    Some(cause) if used => tracing::debug!(%peer, "mux session lost: {cause}"),
+                    None if used => tracing::debug!(%peer, "mux session ended by the peer"),
+                    _ => {}
                 }
                 self.ending.lose(cause);
                 // The peer may be gone.
                 let _ = timeout(LINGER, self.io.shutdown()).await;
             }
             End::Failed(error) => {
-                tracing::warn!(%peer, "mux session failed: {error}");
+                if used {
+                    tracing::warn!(%peer, "mux session failed: {error}");
+                }
                 self.ending.lose(None);
                 self.io.abort();
             }
@@ -277,7 +280,7 @@ impl Driver {
             let now = Instant::now();
             state.session.on_timeout(now.into_std());
             let late = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-            if late(state.first_stream) || late(state.idle_deadline()) {
+            if late(state.idle_deadline()) {
                 state.session.close();
             }
             if late(write_deadline(&state)) {
@@ -333,7 +336,6 @@ impl Drop for Ending {
 fn next_deadline(state: &State) -> Option<Instant> {
     [
         state.session.next_timeout().map(Instant::from_std),
-        state.first_stream,
         state.idle_deadline(),
         write_deadline(state),
     ]

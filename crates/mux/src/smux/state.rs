@@ -16,11 +16,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{driver::Driver, stream::MuxStream};
-use crate::options::MuxSettings;
-
-/// A session whose readers leave more than half of the buffer unread for so long, once it was
-/// full, is stalled.
-const RECEIVE_STALL: Duration = Duration::from_millis(250);
+use crate::options::{MuxSettings, RECEIVE_STALL};
 
 /// A session whose connection takes nothing for so long is stalled. Longer than it takes to hear
 /// from a peer far away.
@@ -56,8 +52,8 @@ pub(super) struct State {
     empty: Option<Instant>,
     /// How long it may be without.
     idle: Option<Duration>,
-    /// When the first stream has to be there.
-    pub(super) first_stream: Option<Instant>,
+    /// There was a stream, so that somebody may not be told why the session ends.
+    pub(super) used: bool,
     /// What the connection said when it ended.
     cause: Option<Error>,
 }
@@ -106,7 +102,7 @@ impl Handle {
                 full: None,
                 empty: Some(now),
                 idle: settings.idle,
-                first_stream: settings.first_stream.and_then(|wait| now.checked_add(wait)),
+                used: false,
                 cause: None,
             }),
             meta: *meta,
@@ -233,7 +229,7 @@ impl Shared {
     fn hold(self: &Arc<Self>, mut state: MutexGuard<'_, State>, id: StreamId) -> Conn {
         state.streams.insert(id, Wakers::default());
         state.empty = None;
-        state.first_stream = None;
+        state.used = true;
         Self::kick(state);
         Conn::stream(MuxStream::new(self.clone(), id), self.meta.clone())
     }

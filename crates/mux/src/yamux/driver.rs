@@ -24,6 +24,7 @@ use super::{
     state::Shared,
     stream::YamuxStream,
 };
+use crate::options::WRITE_STALL;
 
 /// How long what is left may take to be sent when a session ends.
 const LINGER: Duration = Duration::from_secs(10);
@@ -74,7 +75,11 @@ impl Driver {
         let now = Instant::now();
         let period = settings.keepalive.map(|interval| interval.max(SHORTEST));
         Self {
-            connection: Connection::new(Io::new(io, signs.clone()), settings.config(), mode),
+            connection: Connection::new(
+                Io::new(io, signs.clone(), shared.unread.clone()),
+                settings.config(),
+                mode,
+            ),
             ending: Ending(shared.clone()),
             shared,
             signs,
@@ -89,7 +94,10 @@ impl Driver {
     pub(super) async fn run(mut self) {
         let end = poll_fn(|cx| self.poll(cx)).await;
         let peer = &self.shared.meta.peer;
+        let used = self.shared.lock().used;
         match end.why() {
+            // Whoever waits for the first stream says what became of it.
+            _ if !used => {}
             Why::Closed => tracing::debug!(%peer, "mux session closed"),
             Why::Reset => tracing::debug!(%peer, "mux session lost: {end}"),
             _ => tracing::warn!(%peer, "mux session failed: {end}"),
@@ -157,11 +165,13 @@ impl Driver {
 
     fn accept(&self, stream: yamux::Stream, cx: &mut Context<'_>) {
         // One that is not wanted is reset when it is dropped.
-        if let Some(slot) = self.shared.admit() {
-            let stream = YamuxStream::new(stream, slot, cx);
-            self.shared
-                .deliver(Conn::stream(stream, self.shared.meta.clone()));
-        }
+        let Some(slot) = self.shared.admit() else {
+            self.shared.unread.close(stream.id().val());
+            return;
+        };
+        let stream = YamuxStream::new(stream, slot, cx);
+        self.shared
+            .deliver(Conn::stream(stream, self.shared.meta.clone()));
     }
 
     /// Does what is due, and sets the clock for what comes next.
@@ -176,7 +186,9 @@ impl Driver {
             deadline
         };
         if self.next_look.is_some_and(|at| at <= now) {
-            let heard = self.signs.heard.swap(false, Ordering::Relaxed);
+            // Who is not listened to is not missed.
+            let heard =
+                self.signs.heard.swap(false, Ordering::Relaxed) || self.shared.unread.is_full();
             if self.silent && !heard {
                 let late = self.shared.error(Why::TimedOut, "keep-alive timed out");
                 return Poll::Ready(late);
@@ -187,7 +199,14 @@ impl Driver {
             // The connection sends a ping whenever it is polled and one is due.
             cx.waker().wake_by_ref();
         }
-        if let Some(next) = deadline.into_iter().chain(self.next_look).min() {
+        let blocked = *self.signs.blocked.lock();
+        let stalls = blocked.and_then(|since| since.checked_add(WRITE_STALL));
+        if stalls.is_some_and(|at| at <= now) {
+            let late = self.shared.error(Why::TimedOut, "the peer takes no data");
+            return Poll::Ready(late);
+        }
+        let deadlines = [deadline, self.next_look, stalls];
+        if let Some(next) = deadlines.into_iter().flatten().min() {
             self.sleep.as_mut().reset(next);
             if self.sleep.as_mut().poll(cx).is_ready() {
                 cx.waker().wake_by_ref();

@@ -8,6 +8,7 @@ mod driver;
 mod io;
 mod state;
 mod stream;
+mod unread;
 
 pub(crate) use state::Handle;
 
@@ -20,12 +21,13 @@ pub(crate) struct YamuxSettings {
     pub(crate) keepalive: Option<Duration>,
     /// How much all windows together may grow beyond 256 KiB for each stream, in bytes.
     pub(crate) growth: usize,
+    /// How many bytes of all streams may wait to be read before the session is read no further.
+    pub(crate) unread: usize,
     /// Streams that may wait to be accepted.
     pub(crate) backlog: usize,
 }
 
-/// Streams of one session at once, of both sides. Each may hold 256 KiB that nobody reads: there
-/// is no bound over all streams in this protocol.
+/// Streams of one session at once, of both sides.
 const MAX_STREAMS: usize = 4096;
 
 impl YamuxSettings {

@@ -18,8 +18,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::{MAX_STREAMS, YamuxSettings, driver::Driver};
-use crate::{options::MuxSettings, smux::Accepting};
+use super::{MAX_STREAMS, YamuxSettings, driver::Driver, unread::Unread};
+use crate::{
+    options::{MuxSettings, RECEIVE_STALL},
+    smux::Accepting,
+};
 
 /// A peer that lets new streams wait for so long is stalled.
 const OPEN_STALL: Duration = Duration::from_millis(500);
@@ -30,6 +33,8 @@ pub(super) struct Shared {
     /// Held while the connection moves bytes, until its end is known: when it ends all streams
     /// are cut before their holders can know why.
     pub(super) moving: Mutex<()>,
+    /// What nobody has read yet.
+    pub(super) unread: Arc<Unread>,
     /// What is known of the connection, and so of each stream.
     pub(super) meta: Meta,
     most: usize,
@@ -55,8 +60,8 @@ pub(super) struct State {
     empty: Option<Instant>,
     /// How long it may be without.
     idle: Option<Duration>,
-    /// When the first stream has to be there.
-    first_stream: Option<Instant>,
+    /// There was a stream, so that somebody may not be told why the session ends.
+    pub(super) used: bool,
     /// Why the session ended.
     end: Option<Error>,
 }
@@ -95,10 +100,11 @@ impl Handle {
                 streams: 0,
                 empty: Some(now),
                 idle: settings.idle,
-                first_stream: settings.first_stream.and_then(|wait| now.checked_add(wait)),
+                used: false,
                 end: None,
             }),
             moving: Mutex::new(()),
+            unread: Arc::new(Unread::new(yamux.unread)),
             meta: *meta,
             most: settings.max_accepted.min(MAX_STREAMS),
             backlog: yamux.backlog,
@@ -181,8 +187,12 @@ impl Handle {
         self.0.lock().end.is_some()
     }
 
-    /// True while a new stream would get nowhere, because the peer accepts none.
+    /// True while a new stream would get nowhere: the peer accepts none, or we do not read.
     pub(crate) fn is_stalled(&self) -> bool {
+        let full = self.0.unread.full_since();
+        if full.is_some_and(|at| at.elapsed() >= RECEIVE_STALL) {
+            return true;
+        }
         let state = self.0.lock();
         let first = state.requests.front();
         first.is_some_and(|request| request.since.elapsed() >= OPEN_STALL)
@@ -236,7 +246,7 @@ impl Shared {
     fn take_slot(self: &Arc<Self>, state: &mut State) -> Slot {
         state.streams += 1;
         state.empty = None;
-        state.first_stream = None;
+        state.used = true;
         Slot(self.clone())
     }
 
@@ -344,8 +354,6 @@ impl State {
 
     /// When the session ends unless a stream comes.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let idle = self.empty.zip(self.idle);
-        let idle = idle.and_then(|(since, wait)| since.checked_add(wait));
-        idle.into_iter().chain(self.first_stream).min()
+        self.empty?.checked_add(self.idle?)
     }
 }

@@ -36,6 +36,7 @@ pub(super) struct YamuxStream {
 impl YamuxStream {
     /// Tells the peer at once of the stream.
     pub(super) fn new(mut stream: yamux::Stream, slot: Slot, cx: &mut Context<'_>) -> Self {
+        slot.0.unread.open(stream.id().val());
         // There is room: nothing was sent over it before. If the session has just ended, the first
         // who uses the stream will see.
         let _ = Pin::new(&mut stream).poll_write(cx, &[]);
@@ -97,6 +98,8 @@ impl AsyncRead for YamuxStream {
         coop.made_progress();
         if length > 0 {
             buf.advance(length);
+            let unread = &this.slot.0.unread;
+            unread.read(this.stream.id().val(), length);
             return Poll::Ready(Ok(()));
         }
         if let Some(error) = this.cut_short() {
@@ -152,6 +155,12 @@ impl AsyncWrite for YamuxStream {
             this.finished = true;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for YamuxStream {
+    fn drop(&mut self) {
+        self.slot.0.unread.close(self.stream.id().val());
     }
 }
 
