@@ -7,9 +7,8 @@ use gost_core::{
 
 /// A named bypass where a match means "around this hop" or "not this node".
 ///
-/// What a removed bypass answers for a service, "keep it out", would lead traffic around the
-/// proxies here. So for hops and nodes a removed one keeps nothing out: the traffic stays on the
-/// chain.
+/// What a shut bypass answers for a service, "keep it out", would lead traffic around the proxies
+/// here. So for hops and nodes it keeps nothing out: the traffic stays on the chain.
 pub struct DetourBypass(pub Ref<dyn Bypass>);
 
 impl Bypass for DetourBypass {
@@ -19,8 +18,10 @@ impl Bypass for DetourBypass {
 
     fn contains<'a>(&'a self, query: &'a BypassQuery, asker: &'a Asker) -> Answer<'a, bool> {
         match self.0.get() {
-            Ok(bypass) => Answer::later(async move { bypass.contains(query, asker).await }),
-            Err(_) => Answer::Now(false),
+            Ok(bypass) if !bypass.is_shut() => {
+                Answer::later(async move { bypass.leads_around(query, asker).await })
+            }
+            _ => Answer::Now(false),
         }
     }
 }

@@ -226,6 +226,10 @@ impl Bypass for Ref<dyn Bypass> {
         self.get().is_ok_and(|now| now.is_whitelist())
     }
 
+    fn is_shut(&self) -> bool {
+        self.get().map_or(true, |now| now.is_shut())
+    }
+
     fn contains<'a>(&'a self, query: &'a BypassQuery, asker: &'a Asker) -> Answer<'a, bool> {
         let Ok(now) = self.get() else {
             return Answer::Now(true);

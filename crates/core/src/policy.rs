@@ -124,9 +124,21 @@ pub trait Bypass: Send + Sync + 'static {
     /// True for a list of what is allowed, false for a list of what is not.
     fn is_whitelist(&self) -> bool;
 
+    /// True while nobody knows what the list says: it was removed, or could never be loaded. Then
+    /// it contains everything for a service, and hops and nodes are not passed by for it.
+    fn is_shut(&self) -> bool {
+        false
+    }
+
     /// True when the target must not be reached this way: refused by a service, not sent through a
     /// hop or a node.
     fn contains<'a>(&'a self, query: &'a BypassQuery, asker: &'a Asker) -> Answer<'a, bool>;
+
+    /// The same, asked for a hop or a node, around which a match leads. Whoever can't tell keeps
+    /// everything out of a service, but nothing off a chain.
+    fn leads_around<'a>(&'a self, query: &'a BypassQuery, asker: &'a Asker) -> Answer<'a, bool> {
+        self.contains(query, asker)
+    }
 }
 
 /// Which family of addresses is wanted.

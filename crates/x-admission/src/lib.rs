@@ -6,17 +6,20 @@
 //! assert!(registry.has::<dyn gost_core::policy::Admission>("table"));
 //! ```
 
+mod clients;
 mod table;
 
 use std::sync::Arc;
 
-use gost_core::{policy::Admission, registry::Registry};
+use gost_core::{build::Build, policy::Admission, registry::Registry};
 
 pub use table::{Table, TableOptions};
 
 /// Adds the admission `table`.
 pub fn register(registry: &mut Registry) {
-    registry.add::<dyn Admission, _, _>(&["table"], |options: TableOptions, _| async move {
-        Ok(Arc::new(Table::new(&options).await?) as Arc<dyn Admission>)
-    });
+    let make = |options: TableOptions, build: Build| async move {
+        let table = Table::new(&build.place, &options).await?;
+        Ok(Arc::new(table) as Arc<dyn Admission>)
+    };
+    registry.add::<dyn Admission, _, _>(&["table"], make);
 }

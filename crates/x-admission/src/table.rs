@@ -1,14 +1,18 @@
 //! A list of client addresses.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use gost_core::{
     addr::{Addr, Network},
     error::{Error, Result, Why},
+    listener::BoxFuture,
     options,
     policy::{Admission, Answer, Asker},
 };
-use gost_matcher::{IpRange, IpSet};
+use gost_loader::{Loaded, RedisKind, Reloading, SourceOptions};
+use gost_matcher::IpSet;
+
+use crate::clients::Clients;
 
 options! {
     /// Options of the list.
@@ -17,58 +21,79 @@ options! {
         whitelist: bool = false, "whitelist" | "reverse";
         /// Addresses, networks, ranges of addresses, and names of hosts.
         matchers: Vec<String> = Vec::new(), "matchers";
+        ..sources: SourceOptions;
     }
 }
 
-/// How long the system may take to find the addresses of a host.
-const RESOLVE: Duration = Duration::from_secs(5);
-
 /// A list of clients that are not admitted, or that alone are.
 ///
-/// Names of hosts stand for the addresses that they have when the list is made. A client without
-/// an address, as on a Unix socket, is admitted by a list of those who are not, and by no other.
+/// Names of hosts stand for the addresses that they have when the list is made, and again at each
+/// reload. A client without an address, as on a Unix socket, is admitted by a list of those who
+/// are not, and by no other. As long as a part of the list could not be loaded, nobody is admitted
+/// but those who are known to be on a list of those who are.
 #[derive(Debug)]
 pub struct Table {
     whitelist: bool,
+    list: Reloading<List>,
+}
+
+/// The addresses there are now.
+#[derive(Debug)]
+struct List {
     clients: IpSet,
+    /// Nothing is missing.
+    is_whole: bool,
 }
 
 impl Table {
-    /// A list; its host names are resolved by the system. One without addresses is left out, with
-    /// a warning.
+    /// Loads a list; its host names are resolved by the system. One without addresses is left out,
+    /// with a warning. `place` says whose it is, for the log.
     ///
     /// # Errors
-    /// What is neither an address, a network, a range nor the name of a host.
-    pub async fn new(options: &TableOptions) -> Result<Self> {
-        let mut ranges = Vec::with_capacity(options.matchers.len());
+    /// What is neither an address, a network, a range nor the name of a host; a file that can't be
+    /// read.
+    pub async fn new(place: &str, options: &TableOptions) -> Result<Self> {
+        let mut inline = Clients::default();
         for text in &options.matchers {
-            let text = text.trim();
-            if let Ok(range) = text.parse::<IpRange>() {
-                ranges.push(range);
-                continue;
-            }
-            if text.is_empty() || text.contains(['/', '*', '?', ':', ' ']) {
-                let what =
-                    format!("matchers: {text:?} is neither an address, a network nor a host");
-                return Err(Error::new(Why::BadInput, what));
-            }
-            let looking = tokio::time::timeout(RESOLVE, tokio::net::lookup_host((text, 0)));
-            match looking.await {
-                Ok(Ok(found)) => ranges.extend(found.map(|addr| IpRange::from(addr.ip()))),
-                Ok(Err(e)) => tracing::warn!("admission: {text}: {e}: left out"),
-                Err(_) => tracing::warn!("admission: {text}: no answer in time: left out"),
-            }
+            inline.add(text).map_err(|why| {
+                Error::new(Why::BadInput, format!("matchers: {:?} {why}", text.trim()))
+            })?;
         }
+        let reload = options.sources.reload;
+        let make = move |loaded: Arc<Loaded>| -> BoxFuture<'static, Result<List>> {
+            let mut clients = inline.clone();
+            Box::pin(async move {
+                let reading = tokio::task::spawn_blocking(move || {
+                    clients.add_all(&loaded);
+                    if clients.has_hosts() {
+                        loaded.make_again_after(reload);
+                    }
+                    (clients, loaded.is_whole())
+                });
+                let (clients, is_whole) = reading
+                    .await
+                    .map_err(|e| Error::new(Why::Other, e.to_string()))?;
+                Ok(List {
+                    clients: clients.addresses().await,
+                    is_whole,
+                })
+            })
+        };
+        let list = Reloading::with(place, &options.sources, &[RedisKind::Set], make);
         Ok(Self {
             whitelist: options.whitelist,
-            clients: ranges.into_iter().collect(),
+            list: list.await?,
         })
     }
 
     fn admits(&self, from: &Addr) -> bool {
+        let list = self.list.load();
+        if !list.is_whole && !self.whitelist {
+            return false;
+        }
         let listed = from
             .ip()
-            .is_some_and(|addr| self.clients.contains(addr.ip()));
+            .is_some_and(|addr| list.clients.contains(addr.ip()));
         listed == self.whitelist
     }
 }
@@ -85,11 +110,12 @@ mod tests {
 
     async fn table(whitelist: bool, matchers: &[&str]) -> Result<Table> {
         let matchers = matchers.iter().map(|text| (*text).to_owned()).collect();
-        Table::new(&TableOptions {
+        let options = TableOptions {
             whitelist,
             matchers,
-        })
-        .await
+            ..TableOptions::default()
+        };
+        Table::new("test", &options).await
     }
 
     #[tokio::test]

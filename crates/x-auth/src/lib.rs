@@ -7,18 +7,22 @@
 //! ```
 
 mod any;
+mod loaded;
 mod table;
 
 use std::sync::Arc;
 
-use gost_core::{policy::Authenticator, registry::Registry};
+use gost_core::{build::Build, policy::Authenticator, registry::Registry};
 
 pub use any::AnyOf;
+pub use loaded::LoadedTable;
 pub use table::{Table, TableOptions, Users};
 
 /// Adds the authenticator `table`.
 pub fn register(registry: &mut Registry) {
-    registry.add::<dyn Authenticator, _, _>(&["table"], |options: TableOptions, _| async move {
-        Ok(Arc::new(Table::new(options.auths.0)) as Arc<dyn Authenticator>)
-    });
+    let make = |options: TableOptions, build: Build| async move {
+        let table = LoadedTable::new(&build.place, &options).await?;
+        Ok(Arc::new(table) as Arc<dyn Authenticator>)
+    };
+    registry.add::<dyn Authenticator, _, _>(&["table"], make);
 }

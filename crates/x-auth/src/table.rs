@@ -7,6 +7,7 @@ use gost_core::{
     policy::{Answer, Asker, Authenticator, Credentials},
     values::{FromValue, Value},
 };
+use gost_loader::{Entry, SourceOptions};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -15,6 +16,7 @@ options! {
     pub struct TableOptions {
         /// The users: a list of `username` and `password`.
         auths: Users = Users::default(), "auths";
+        ..sources: SourceOptions;
     }
 }
 
@@ -58,25 +60,47 @@ type Hash = [u8; 32];
 ///
 /// A user without a password has the empty one; it does not stand for any. An empty table lets
 /// nobody in.
+#[derive(Clone, Default)]
 pub struct Table {
-    users: HashMap<String, Hash>,
+    users: HashMap<Box<str>, Hash>,
 }
 
 impl Table {
     /// A table of users; of two entries for one name the later counts, and entries without a name
     /// do not.
     pub fn new(users: impl IntoIterator<Item = Credentials>) -> Self {
-        let users = users.into_iter().filter(|user| !user.username.is_empty());
-        Self {
-            users: users
-                .map(|user| (user.username, digest(&user.password)))
-                .collect(),
+        let mut table = Self::default();
+        for user in users {
+            table.add(&user.username, &user.password);
+        }
+        table
+    }
+
+    fn add(&mut self, username: &str, password: &str) {
+        if !username.is_empty() {
+            self.users.insert(username.into(), digest(password));
+        }
+    }
+
+    /// Adds the user of a line: name and password with a blank between, or a field and a value.
+    /// Comments and empty lines are none.
+    ///
+    /// # Errors
+    /// A user without a password: what is missing may be a mistake, and lets nobody in.
+    pub fn add_entry(&mut self, entry: &Entry<'_>) -> Result<(), &'static str> {
+        match entry.pair() {
+            None => Ok(()),
+            Some((_, "")) => Err("has no password"),
+            Some((username, password)) => {
+                self.add(username, password);
+                Ok(())
+            }
         }
     }
 
     /// True when the password is the user's.
-    fn knows(&self, given: &Credentials) -> bool {
-        let stored = self.users.get(&given.username);
+    pub(crate) fn knows(&self, given: &Credentials) -> bool {
+        let stored = self.users.get(&*given.username);
         let same = digest(&given.password).ct_eq(stored.unwrap_or(&[0; 32]));
         bool::from(same) && stored.is_some()
     }

@@ -11,14 +11,16 @@ mod table;
 
 use std::sync::Arc;
 
-use gost_core::{policy::Bypass, registry::Registry};
+use gost_core::{build::Build, policy::Bypass, registry::Registry};
 
 pub use rules::Rules;
 pub use table::{Table, TableOptions};
 
 /// Adds the bypass `table`.
 pub fn register(registry: &mut Registry) {
-    registry.add::<dyn Bypass, _, _>(&["table"], |options: TableOptions, _| async move {
-        Ok(Arc::new(Table::new(&options)?) as Arc<dyn Bypass>)
-    });
+    let make = |options: TableOptions, build: Build| async move {
+        let table = Table::new(&build.place, &options).await?;
+        Ok(Arc::new(table) as Arc<dyn Bypass>)
+    };
+    registry.add::<dyn Bypass, _, _>(&["table"], make);
 }

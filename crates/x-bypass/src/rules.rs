@@ -31,7 +31,7 @@ impl Rules {
     /// What is asked about is the target, and the name that it had before it was resolved: of a
     /// name that was found to be good the addresses are good, of one that was not none is.
     pub fn keep_out(self, patterns: &PatternSet, query: &BypassQuery) -> bool {
-        if self.network.is_some_and(|own| own != query.target.network) {
+        if !self.is_about(query) {
             return false;
         }
         if patterns.is_empty() {
@@ -44,6 +44,11 @@ impl Rules {
             .inspect(|_| asked = true)
             .any(|host| self.matches(patterns, host));
         asked && matched != self.whitelist
+    }
+
+    /// True when the network that is asked about is meant.
+    pub fn is_about(self, query: &BypassQuery) -> bool {
+        self.network.is_none_or(|own| own == query.target.network)
     }
 
     /// True when a pattern matches. A host that names no other machine is this one: it is matched

@@ -6,17 +6,21 @@
 //! assert!(registry.has::<dyn gost_core::policy::HostMapper>("table"));
 //! ```
 
+mod loaded;
 mod table;
 
 use std::sync::Arc;
 
-use gost_core::{policy::HostMapper, registry::Registry};
+use gost_core::{build::Build, policy::HostMapper, registry::Registry};
 
+pub use loaded::LoadedTable;
 pub use table::{Mapping, Mappings, Table, TableOptions};
 
 /// Adds the hosts `table`.
 pub fn register(registry: &mut Registry) {
-    registry.add::<dyn HostMapper, _, _>(&["table"], |options: TableOptions, _| async move {
-        Ok(Arc::new(Table::new(&options.mappings.0)?) as Arc<dyn HostMapper>)
-    });
+    let make = |options: TableOptions, build: Build| async move {
+        let table = LoadedTable::new(&build.place, &options).await?;
+        Ok(Arc::new(table) as Arc<dyn HostMapper>)
+    };
+    registry.add::<dyn HostMapper, _, _>(&["table"], make);
 }

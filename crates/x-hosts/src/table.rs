@@ -5,9 +5,10 @@ use std::{collections::HashMap, net::IpAddr};
 use gost_core::{
     error::{Error, Result, Why},
     options,
-    policy::{Answer, Family, HostMapper},
+    policy::Family,
     values::{FromValue, Value},
 };
+use gost_loader::SourceOptions;
 use gost_matcher::normalized;
 
 options! {
@@ -15,6 +16,7 @@ options! {
     pub struct TableOptions {
         /// The entries: a list of `hostname`, `ip` and `aliases`.
         mappings: Mappings = Mappings::default(), "mappings";
+        ..sources: SourceOptions;
     }
 }
 
@@ -60,7 +62,7 @@ impl FromValue for Mappings {
 }
 
 /// A table of host names.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Table {
     exact: HashMap<Box<str>, Vec<IpAddr>>,
     /// Names that stand for all under them, too; the empty one for all there are.
@@ -96,6 +98,26 @@ impl Table {
         Ok(table)
     }
 
+    /// Adds a line as in `/etc/hosts`: an address and names.
+    ///
+    /// # Errors
+    /// A line that does not begin with an IP address, or has nothing else.
+    pub fn add_line(&mut self, line: &str) -> Result<(), String> {
+        let mut words = line.split_whitespace();
+        let Some(ip) = words.next() else {
+            return Ok(());
+        };
+        let addr = ip
+            .parse()
+            .map_err(|_| format!("begins with {ip:?}, which is not an IP address"))?;
+        let mut names = words.peekable();
+        if names.peek().is_none() {
+            return Err("has no name".to_owned());
+        }
+        names.for_each(|name| self.add(name, addr));
+        Ok(())
+    }
+
     fn add(&mut self, name: &str, ip: IpAddr) {
         let (names, name) = match name.strip_prefix('.') {
             Some(domain) => (&mut self.domains, domain),
@@ -127,10 +149,9 @@ impl Table {
             domain = domain.split_once('.').map_or("", |(_, parent)| parent);
         }
     }
-}
 
-impl HostMapper for Table {
-    fn lookup<'a>(&'a self, host: &'a str, family: Family) -> Answer<'a, Option<Vec<IpAddr>>> {
+    /// The addresses of a host, of one family; `None` when there are none.
+    pub fn addresses(&self, host: &str, family: Family) -> Option<Vec<IpAddr>> {
         let fits = |ip: &IpAddr| match family {
             Family::Any => true,
             Family::V4 => ip.is_ipv4(),
@@ -139,7 +160,7 @@ impl HostMapper for Table {
         let found = self
             .find(host)
             .map(|all| all.iter().copied().filter(fits).collect::<Vec<_>>());
-        Answer::Now(found.filter(|found| !found.is_empty()))
+        found.filter(|found| !found.is_empty())
     }
 }
 
@@ -155,8 +176,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn the_most_specific_entry_has_the_addresses() {
+    #[test]
+    fn the_most_specific_entry_has_the_addresses() {
         let table = Table::new(&[
             mapping("a.org", "1.1.1.1", &["alias", ".under.alias"]),
             mapping("A.org", "1.1.1.2", &[]),
@@ -181,12 +202,25 @@ mod tests {
             ("y.b.org", Family::V6, ""),
             ("org", Family::Any, ""),
         ] {
-            let found = table.lookup(host, family).await.unwrap_or_default();
+            let found = table.addresses(host, family).unwrap_or_default();
             let found: Vec<_> = found.iter().map(IpAddr::to_string).collect();
             assert_eq!(found.join(" "), wanted, "{host} {family:?}");
         }
         let all = Table::new(&[mapping(".", "5.5.5.5", &[])]).unwrap();
-        assert!(all.lookup("anything.at.all", Family::Any).await.is_some());
+        assert!(all.addresses("anything.at.all", Family::Any).is_some());
+    }
+
+    #[test]
+    fn lines_are_those_of_etc_hosts() {
+        let mut table = Table::default();
+        table.add_line("127.0.0.1\ta.org  alias").unwrap();
+        table.add_line("").unwrap();
+        for host in ["a.org", "alias"] {
+            assert!(table.addresses(host, Family::V4).is_some(), "{host}");
+        }
+        for bad in ["a.org 127.0.0.1", "127.0.0.1"] {
+            assert!(table.add_line(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

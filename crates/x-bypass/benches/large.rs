@@ -1,0 +1,53 @@
+//! A bypass of 100,000 rules: how long a decision takes, and how much memory the list.
+
+use divan::{AllocProfiler, Bencher, black_box};
+use gost_core::{
+    addr::{Addr, Target},
+    policy::{Asker, Bypass as _, BypassQuery},
+};
+use gost_x_bypass::{Table, TableOptions};
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+/// Names, domains, networks and addresses with ports, in equal parts.
+fn table() -> Table {
+    let rule = |n: u32| match n % 4 {
+        0 => format!("host{n}.example{}.com", n % 1000),
+        1 => format!(".domain{n}.net:1-1023"),
+        2 => format!("10.{}.{}.{}/30", n >> 14, (n >> 6) & 255, (n << 2) & 255),
+        _ => format!("172.{}.{}.{}:443", n >> 16, (n >> 8) & 255, n & 255),
+    };
+    let options = TableOptions {
+        matchers: (0..100_000).map(rule).collect(),
+        ..TableOptions::default()
+    };
+    let making = Table::new("bench", &options);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let made = runtime.expect("a runtime").block_on(making);
+    made.expect("all rules are good")
+}
+
+/// What stays of the list: the allocations less the deallocations are its size.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn memory() -> Table {
+    table()
+}
+
+#[divan::bench(args = ["host4.example4.com:80", "a.b.domain5.net:443", "10.1.2.3:80", "172.0.0.3:443", "www.nobody.example:443", "8.8.8.8:53"])]
+fn decision(bencher: Bencher<'_, '_>, target: &str) {
+    let table = table();
+    let query = BypassQuery {
+        target: Target::tcp(Addr::parse(target).expect("an address")),
+        ..BypassQuery::default()
+    };
+    let asker = Asker::default();
+    bencher.bench_local(|| {
+        let answer = table.contains(black_box(&query), &asker);
+        black_box(answer);
+    });
+}
