@@ -17,7 +17,7 @@ use crate::{
     addr::{Addr, Network, Target},
     error::Result,
     listener::BoxFuture,
-    meter::{Meter, Metering},
+    meter::{Direction, Meter, Metering},
     session::SessionId,
 };
 
@@ -287,10 +287,41 @@ pub trait TrafficLimiter: Send + Sync + 'static {
     fn meter(&self, scope: LimitScope<'_>, asker: &Asker) -> Meter;
 }
 
-/// A number of bytes that may be used up, possibly within a time.
+/// A number of bytes that may be used up, possibly within a time. As a meter it counts those of a
+/// client's connections, and ends them when it is used up.
 pub trait Quota: Metering {
-    /// Bytes used so far, and how many there are; `None` for no end.
-    fn used(&self) -> (u64, Option<u64>);
+    /// Where it stands.
+    fn state(&self) -> QuotaState;
+
+    /// True when it is used up, so that no connection is to be taken.
+    fn is_blocked(&self) -> bool;
+
+    /// Waits until it may no longer be blocked.
+    fn changed(&self) -> Answer<'_, ()>;
+
+    /// Sets how many bytes have been used, and stores that.
+    fn reset(&self, used: u64) -> Answer<'_, Result<()>>;
+}
+
+/// Where a [`Quota`] stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuotaState {
+    /// Bytes used.
+    pub used: u64,
+    /// Bytes there are; 0 for no end.
+    pub limit: u64,
+    /// When counting begins; `None` for always.
+    pub starts: Option<SystemTime>,
+    /// When counting ends; `None` for never.
+    pub expires: Option<SystemTime>,
+    /// Which bytes count; `None` for both directions.
+    pub direction: Option<Direction>,
+    /// True within its time.
+    pub active: bool,
+    /// True after its time.
+    pub expired: bool,
+    /// True when it is used up.
+    pub blocked: bool,
 }
 
 /// Changes the bodies of requests and responses.

@@ -40,6 +40,7 @@ kinds! {
     Arc crate::outbound::Upgrade, "upgrade";
     Arc crate::routing::Hop, "hop";
     Arc crate::routing::Chain, "chain";
+    Arc crate::routing::NodeSource, "source of nodes";
     Arc crate::policy::Authenticator, "auther";
     Arc crate::policy::Admission, "admission";
     Arc crate::policy::Bypass, "bypass";

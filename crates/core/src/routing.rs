@@ -251,6 +251,12 @@ pub trait Hop: Send + Sync + 'static {
     ) -> Answer<'a, Result<Choice>>;
 }
 
+/// Knows from elsewhere which node a hop takes.
+pub trait NodeSource: Send + Sync + 'static {
+    /// The configuration of the node for a request, as JSON; `None` when there is none.
+    fn choose<'a>(&'a self, request: &'a Request) -> Answer<'a, Result<Option<Bytes>>>;
+}
+
 /// One step of a route.
 #[derive(Clone, Debug)]
 pub enum Step {

@@ -1,0 +1,190 @@
+//! Limits of traffic that a plugin sets.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use gost_core::{
+    meter::{Allowance, Direction, Meter, Metering},
+    policy::{Asker, LimitScope, TrafficLimiter},
+};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::{bucket::Bucket, client::Client, messages::LimitRequest};
+
+/// How long an answer holds.
+const REFRESH: Duration = Duration::from_secs(30);
+/// How soon one is asked again that has not answered.
+const RETRY: Duration = Duration::from_secs(1);
+/// How soon those look again who wait for the first answer.
+const LOOK: Duration = Duration::from_millis(5);
+/// How many are remembered before those are forgotten that nobody uses.
+const REMEMBERED: usize = 256;
+
+/// Limits that a plugin sets. One that does not answer leaves them as they were; as long as it has
+/// never answered there is no limit, once its time to answer is over.
+pub(crate) struct PluginLimiter {
+    client: Arc<Client>,
+    shared: Mutex<Shared>,
+}
+
+/// What all connections of a service, or of a client, have in common.
+#[derive(Default)]
+struct Shared {
+    limits: HashMap<(Arc<str>, Option<String>), Arc<Limits>>,
+    /// How many there may be before it is worth looking for those that nobody uses.
+    most: usize,
+}
+
+impl PluginLimiter {
+    pub(crate) fn new(client: Arc<Client>) -> Self {
+        Self {
+            client,
+            shared: Mutex::default(),
+        }
+    }
+
+    fn limits(&self, scope: &'static str, asker: &Asker, client: &str) -> Arc<Limits> {
+        let question = LimitRequest {
+            client: client.to_owned(),
+            src: asker.client.to_string(),
+            service: asker.service.to_string(),
+            scope: scope.to_owned(),
+            ..LimitRequest::default()
+        };
+        Limits::new(self.client.clone(), question)
+    }
+
+    fn shared(&self, scope: &'static str, asker: &Asker, client: Option<&str>) -> Arc<Limits> {
+        let key = (asker.service.clone(), client.map(str::to_owned));
+        let mut shared = self.shared.lock();
+        if let Some(found) = shared.limits.get(&key) {
+            return found.clone();
+        }
+        if shared.limits.len() >= shared.most {
+            shared
+                .limits
+                .retain(|_, limits| Arc::strong_count(limits) > 1 || limits.is_fresh());
+            shared.most = (shared.limits.len() * 2).max(REMEMBERED);
+        }
+        let made = self.limits(scope, asker, client.unwrap_or_default());
+        shared.limits.insert(key, made.clone());
+        made
+    }
+}
+
+impl TrafficLimiter for PluginLimiter {
+    fn meter(&self, scope: LimitScope<'_>, asker: &Asker) -> Meter {
+        let limits = match scope {
+            LimitScope::Service => self.shared("service", asker, None),
+            LimitScope::Client(client) => self.shared("client", asker, Some(client)),
+            LimitScope::Conn(_) => self.limits("conn", asker, &asker.user),
+        };
+        limits.refresh();
+        Meter::new(limits)
+    }
+}
+
+/// The limits of one scope.
+struct Limits {
+    /// Itself, for the task that asks.
+    me: Weak<Self>,
+    plugin: Arc<Client>,
+    question: LimitRequest,
+    input: Bucket,
+    output: Bucket,
+    start: Instant,
+    /// When to ask again, in nanoseconds since `start`.
+    next: AtomicU64,
+    /// True once there was an answer, or none in time.
+    is_known: AtomicBool,
+    is_asking: AtomicBool,
+}
+
+/// Whoever asks no longer, also when he was interrupted.
+struct Asking(Arc<Limits>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.is_known.store(true, Relaxed);
+        self.0.is_asking.store(false, Relaxed);
+    }
+}
+
+impl Limits {
+    fn new(plugin: Arc<Client>, question: LimitRequest) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            plugin,
+            question,
+            input: Bucket::new(),
+            output: Bucket::new(),
+            start: Instant::now(),
+            next: AtomicU64::new(0),
+            is_known: AtomicBool::new(false),
+            is_asking: AtomicBool::new(false),
+        })
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.now() < self.next.load(Relaxed)
+    }
+
+    /// Asks the plugin when it is time to.
+    fn refresh(&self) {
+        if self.is_fresh() || self.is_asking.swap(true, Relaxed) {
+            return;
+        }
+        let Some(asking) = self.me.upgrade().map(Asking) else {
+            return;
+        };
+        tokio::spawn(async move {
+            let limits = &asking.0;
+            let answer = limits.plugin.call(limits.question.clone()).await;
+            let holds = match answer {
+                Ok(reply) => {
+                    // Zero and less is no limit.
+                    limits.input.set(u64::try_from(reply.input).unwrap_or(0));
+                    limits.output.set(u64::try_from(reply.output).unwrap_or(0));
+                    REFRESH
+                }
+                Err(_) => RETRY,
+            };
+            let holds = u64::try_from(holds.as_nanos()).unwrap_or(u64::MAX);
+            limits
+                .next
+                .store(limits.now().saturating_add(holds), Relaxed);
+        });
+    }
+
+    fn bucket(&self, direction: Direction) -> &Bucket {
+        match direction {
+            Direction::In => &self.input,
+            Direction::Out => &self.output,
+        }
+    }
+}
+
+impl Metering for Limits {
+    fn count(&self, direction: Direction, bytes: usize) {
+        self.bucket(direction).count(bytes);
+    }
+
+    fn allow(&self, direction: Direction, want: usize) -> Allowance {
+        self.refresh();
+        if !self.is_known.load(Relaxed) {
+            return Allowance::After(LOOK);
+        }
+        self.bucket(direction).allow(want)
+    }
+}
