@@ -12,11 +12,13 @@ use crate::{
     segment::{Command, HEADER, Header},
 };
 
+mod pace;
 mod receiving;
 mod sending;
 #[cfg(test)]
 mod tests;
 
+use pace::Pace;
 use sending::Flight;
 
 /// Milliseconds since the start of the session.
@@ -53,6 +55,7 @@ const MIN_TIMEOUT_NO_DELAY: u32 = 30;
 const MAX_TIMEOUT: u32 = 60_000;
 /// A segment that was sent so often and not acknowledged ends the session.
 const DEAD: u32 = 20;
+const LEAST_PATIENCE: Millis = 1000;
 const FIRST_PROBE: u64 = 7_000;
 const LONGEST_PROBE: u64 = 120_000;
 const MIN_THRESHOLD: u32 = 2;
@@ -94,6 +97,7 @@ pub(crate) struct Arq {
     round_trip: u32,
     deviation: u32,
     timeout: u32,
+    pace: Pace,
     probe_at: Option<Millis>,
     probe_wait: u64,
     ask: bool,
@@ -137,6 +141,7 @@ impl Arq {
             round_trip: 0,
             deviation: 0,
             timeout: INITIAL_TIMEOUT,
+            pace: Pace::new(),
             probe_at: None,
             probe_wait: 0,
             ask: false,
@@ -162,6 +167,16 @@ impl Arq {
 
     pub(crate) const fn is_dead(&self) -> bool {
         self.dead
+    }
+
+    /// True when the peer said that something of ours has arrived.
+    pub(crate) const fn is_heard(&self) -> bool {
+        self.una > 0
+    }
+
+    /// How long an answer may take that is not late, in milliseconds.
+    pub(crate) fn patience(&self) -> Millis {
+        (3 * Millis::from(self.timeout)).max(LEAST_PATIENCE)
     }
 
     /// Takes the segments of a datagram; false when not all of it made sense.
@@ -204,6 +219,7 @@ impl Arq {
             let round_trip = (now as u32).wrapping_sub(time);
             if round_trip < MAX_TIMEOUT * 2 {
                 self.measure(round_trip);
+                self.pace.measure(round_trip);
             }
         }
         self.open_window(self.una.wrapping_sub(una_before));
@@ -215,6 +231,7 @@ impl Arq {
     /// Decides what is to be sent now; [`Self::emit`] then writes it.
     pub(crate) fn prepare(&mut self, now: Millis) {
         self.probe(now);
+        self.pace.refill(now, self.window());
         let moved = self.move_to_flight();
         self.find_lost(now, moved);
     }
@@ -241,7 +258,7 @@ impl Arq {
     pub(crate) fn next_timeout(&self) -> Option<Millis> {
         let acks =
             (!self.acks.is_empty()).then(|| self.acks_since + Millis::from(self.config.interval));
-        [acks, self.next_timeout, self.probe_at]
+        [acks, self.next_timeout, self.probe_at, self.pace.held]
             .into_iter()
             .flatten()
             .min()
@@ -250,13 +267,16 @@ impl Arq {
     /// True when there is something to send at once: data, or more acknowledgements than should
     /// wait.
     pub(crate) fn wants_send(&self) -> bool {
+        let data = || {
+            self.unsent > 0
+                || !self.resend.is_empty()
+                || (!self.queue.is_empty() && self.allowed() > 0)
+        };
         self.ask
             || self.tell
             || self.overtaken
-            || self.unsent > 0
-            || !self.resend.is_empty()
             || !self.acks.is_empty()
-            || (!self.queue.is_empty() && self.allowed() > 0)
+            || (self.pace.held.is_none() && data())
     }
 
     fn header(&self, command: Command, now: Millis) -> Header {
@@ -334,6 +354,11 @@ struct Out<'a> {
 }
 
 impl Out<'_> {
+    /// True when there is room for a segment with so much data.
+    fn fits(&self, data: usize) -> bool {
+        self.room.len() - self.used >= HEADER + data
+    }
+
     /// Appends a segment; false when it does not fit.
     fn put(&mut self, header: Header, data: &[u8]) -> bool {
         let room = &mut self.room[self.used..];

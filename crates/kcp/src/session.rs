@@ -20,6 +20,8 @@ pub struct Session {
     /// What is to be sent has been decided, and not all of it was fetched.
     sending: bool,
     recovered: u64,
+    /// There is something that the peer should acknowledge, and it has said nothing since then.
+    unanswered: Option<Millis>,
 }
 
 /// How long a segment is kept for error correction is not limited by time, but its memory is: a
@@ -43,6 +45,7 @@ impl Session {
             arq: Arq::new(conversation, config),
             sending: false,
             recovered: 0,
+            unanswered: None,
         })
     }
 
@@ -54,18 +57,19 @@ impl Session {
     /// Takes what [`Envelope::open`](crate::Envelope::open) gave.
     pub fn receive(&mut self, now: Instant, body: &[u8]) {
         let now = self.millis(now);
-        let Some(mark) = Mark::find(body) else {
+        if let Some(mark) = Mark::find(body) {
+            if !mark.parity {
+                self.arq.receive(now, &body[fec::HEADER..], Origin::Wire);
+            }
+            let (arq, count) = (&mut self.arq, &mut self.recovered);
+            self.decoder.receive(body, |data| {
+                *count += 1;
+                arq.receive(now, data, Origin::Recovered);
+            });
+        } else {
             self.arq.receive(now, body, Origin::Wire);
-            return;
-        };
-        if !mark.parity {
-            self.arq.receive(now, &body[fec::HEADER..], Origin::Wire);
         }
-        let (arq, count) = (&mut self.arq, &mut self.recovered);
-        self.decoder.receive(body, |data| {
-            *count += 1;
-            arq.receive(now, data, Origin::Recovered);
-        });
+        self.unanswered = (!self.arq.is_delivered()).then_some(now);
     }
 
     /// Writes the next datagram that is to be sent now, if there is one, and says how long it is.
@@ -98,6 +102,9 @@ impl Session {
         let length = overhead + length;
         if let Some(encoder) = &mut self.encoder {
             encoder.data(&mut room[packet::HEADER..length]);
+        }
+        if self.unanswered.is_none() && !self.arq.is_delivered() {
+            self.unanswered = Some(now);
         }
         Some(length)
     }
@@ -145,6 +152,20 @@ impl Session {
         self.arq.is_dead()
     }
 
+    /// True when the peer said that something of what was sent has arrived, and so is where its
+    /// datagrams say that it is.
+    pub const fn is_heard(&self) -> bool {
+        self.arq.is_heard()
+    }
+
+    /// True when the peer has said nothing for longer than an answer should take: it may be gone,
+    /// or know nothing of the session any more.
+    pub fn is_unanswered(&self, now: Instant) -> bool {
+        let now = self.millis(now);
+        self.unanswered
+            .is_some_and(|since| now.saturating_sub(since) > self.arq.patience())
+    }
+
     /// Gives up memory that only busy sessions need, when there is nothing to send or to read.
     pub fn rest(&mut self) {
         self.arq.rest();
@@ -156,7 +177,7 @@ impl Session {
     }
 
     /// What was counted.
-    pub fn stats(&self) -> Stats {
+    pub const fn stats(&self) -> Stats {
         Stats {
             recovered: self.recovered,
             ..self.arq.stats

@@ -57,13 +57,19 @@ impl Arq {
         self.queue.is_empty() && self.flight.is_empty()
     }
 
+    /// How many segments may be on their way.
+    pub(super) fn window(&self) -> u32 {
+        let window = self.config.send_window.min(self.remote_window);
+        if self.config.no_congestion_control {
+            window
+        } else {
+            window.min(self.congestion_window)
+        }
+    }
+
     /// How many more segments may be on their way.
     pub(super) fn allowed(&self) -> usize {
-        let mut window = self.config.send_window.min(self.remote_window);
-        if !self.config.no_congestion_control {
-            window = window.min(self.congestion_window);
-        }
-        (window as usize).saturating_sub(self.flight.len())
+        (self.window() as usize).saturating_sub(self.flight.len())
     }
 
     /// Gives numbers to what may be sent for the first time; says how many.
@@ -175,9 +181,13 @@ impl Arq {
         }
     }
 
-    /// Writes one segment; false when it does not fit.
+    /// Writes one segment; false when it does not fit, or has to wait.
     fn emit_one(&mut self, now: Millis, header: Header, index: usize, out: &mut Out<'_>) -> bool {
+        let window = self.window();
         let segment = &mut self.flight[index];
+        if !out.fits(segment.data.len()) || !self.pace.take(window) {
+            return false;
+        }
         let header = Header {
             command: Command::Push,
             number: self.una.wrapping_add(index as u32),

@@ -13,8 +13,17 @@ fn config() -> Config {
     }
 }
 
-/// What is sent now: the segments without their data.
+/// What is sent now to a peer so near that nothing is spread over the round trip: the segments
+/// without their data.
 fn sent(arq: &mut Arq, now: Millis) -> Vec<Header> {
+    for _ in 0..64 {
+        arq.pace.measure(0);
+    }
+    leaving(arq, now)
+}
+
+/// What is sent now.
+fn leaving(arq: &mut Arq, now: Millis) -> Vec<Header> {
     let mut headers = Vec::new();
     arq.prepare(now);
     loop {
@@ -267,4 +276,43 @@ fn what_does_not_belong_here_changes_nothing() {
     }
     assert_eq!(arq.flight.len(), 3);
     assert!(arq.flight.iter().all(|s| !s.acknowledged && s.passed == 0));
+}
+
+#[test]
+fn a_window_does_not_leave_at_once() {
+    let mut arq = arq(Config {
+        send_window: 1024,
+        ..config()
+    });
+    let open = Header {
+        window: 1024,
+        ..segment(Command::TellWindow, 0, 0, 0)
+    };
+    arq.receive(1, &open.encode(), Origin::Wire);
+    for _ in 0..40 {
+        arq.pace.measure(100);
+    }
+    write(&mut arq, 1024);
+    let (mut now, mut most, mut all) = (1, 0, 0);
+    loop {
+        let count = leaving(&mut arq, now).len();
+        (most, all) = (most.max(count), all + count);
+        if all == 1024 {
+            break;
+        }
+        assert!(!arq.wants_send());
+        let next = arq.next_timeout().unwrap();
+        assert!(next > now);
+        now = next;
+    }
+    assert!(most <= 40, "{most}");
+    assert!((40..=60).contains(&now), "half a round trip, not {now} ms");
+    // Acknowledgements do not wait.
+    let push = Header {
+        length: 0,
+        ..segment(Command::Push, 0, 0, 0)
+    };
+    write(&mut arq, 1);
+    arq.receive(now, &push.encode(), Origin::Wire);
+    assert!(arq.wants_send());
 }

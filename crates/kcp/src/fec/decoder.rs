@@ -15,6 +15,9 @@ pub struct Decoder {
     code: Option<Code>,
     /// The peer uses another code than ours, if any.
     unfit: bool,
+    /// The peer was seen to use our code. Until then nothing is recovered: what a wrong code makes
+    /// of segments looks like a segment, because it keeps what all of them have in common.
+    proven: bool,
     tuning: Tuning,
     /// Groups by age of their numbers.
     groups: VecDeque<Group>,
@@ -38,6 +41,13 @@ struct Group {
 impl Group {
     fn sees(&self, shard: usize) -> bool {
         self.seen[shard / 64] >> (shard % 64) & 1 == 1
+    }
+
+    /// Whether data and parity belong together by the code, when all data is there and parity, too.
+    fn proves(&self, code: &Code) -> Option<bool> {
+        let mut parity = (0..code.parity()).filter(|p| self.sees(code.data() + p));
+        let sum = &self.sums[parity.next().filter(|_| self.data == code.data())?];
+        Some(sum[..self.longest].iter().all(|byte| *byte == 0))
     }
 }
 
@@ -88,6 +98,16 @@ impl Decoder {
         if group.data + group.parity < code.data() {
             return;
         }
+        if !self.proven {
+            match group.proves(code) {
+                Some(true) => self.proven = true,
+                Some(false) => {
+                    self.unfit = true;
+                    return;
+                }
+                None => return,
+            }
+        }
         if group.data < code.data() {
             if self.recovered.is_empty() {
                 self.recovered = vec![0; LONGEST].into();
@@ -119,6 +139,7 @@ impl Decoder {
             self.spare.clear();
         }
         self.unfit = false;
+        self.proven = true;
         false
     }
 }

@@ -106,6 +106,21 @@ fn a_receiver_learns_the_code_of_the_sender() {
 }
 
 #[test]
+fn a_code_that_only_seems_to_fit_recovers_nothing() {
+    let data: Vec<Vec<u8>> = (0..60_u8).map(|i| vec![i; 50]).collect();
+    let sent = send(&Code::new(6, 2).unwrap(), &data);
+    for lost in [4, 5] {
+        let mut decoder = Decoder::new(Code::new(2, 2));
+        // Where the other code has data and parity, too.
+        for (number, packet) in sent.iter().enumerate() {
+            if number % 8 >= 4 && number % 8 != lost {
+                decoder.receive(packet, |_| panic!("nothing was lost of this"));
+            }
+        }
+    }
+}
+
+#[test]
 fn late_and_repeated_packets_change_nothing() {
     let data: Vec<Vec<u8>> = (0..100_u8).map(|i| vec![i; 50]).collect();
     let code = Code::new(4, 2).unwrap();
@@ -130,7 +145,9 @@ proptest! {
     ) {
         let code = Code::new(data, parity).unwrap();
         let mut random = fastrand::Rng::with_seed(groups[0].0);
-        let texts: Vec<Vec<u8>> = (0..data * groups.len())
+        // The first group is whole, and proves the code.
+        let groups = groups.len() + 1;
+        let texts: Vec<Vec<u8>> = (0..data * groups)
             .map(|_| (0..random.usize(..1400)).map(|_| random.u8(..)).collect())
             .collect();
         let mut decoder = Decoder::new(Some(code.clone()));
@@ -138,9 +155,10 @@ proptest! {
         for (g, group) in sent.chunks(code.total()).enumerate() {
             let mut order: Vec<usize> = (0..code.total()).collect();
             random.shuffle(&mut order);
-            let lost = &order[..parity];
+            let lost = if g == 0 { 0 } else { parity };
+            let (lost, came) = order.split_at(lost);
             let mut found = Vec::new();
-            for shard in &order[parity..] {
+            for shard in came {
                 decoder.receive(&group[*shard], |data| found.push(data.to_vec()));
             }
             let mut expected: Vec<_> =
