@@ -156,7 +156,7 @@ mod tests {
         })
         .unwrap();
         assert!(!format!("{recorder:?}").contains("pw"));
-        let server = tokio::spawn(server(listener, vec![200, 204, 500]));
+        let server = tokio::spawn(server(listener, vec![200, 201, 500]));
         let nothing = "null".into();
         assert!(recorder.record("{}".into(), &nothing).await.is_ok());
         assert!(recorder.record("a".into(), &nothing).await.is_ok());
