@@ -27,6 +27,7 @@ pub mod record;
 pub mod registry;
 pub mod routing;
 pub mod session;
+pub mod size;
 pub mod stream;
 pub mod values;
 

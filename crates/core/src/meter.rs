@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use crate::error::{Error, Why};
+
 /// Which way bytes go, seen from the one who connected to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -18,6 +20,8 @@ pub enum Allowance {
     Bytes(usize),
     /// Nothing until so long from now.
     After(Duration),
+    /// Nothing any more: what moves the bytes is to end.
+    Over,
 }
 
 /// A counter of bytes that may also limit them. Shared by many connections.
@@ -29,6 +33,12 @@ pub trait Metering: Send + Sync + 'static {
     fn allow(&self, direction: Direction, want: usize) -> Allowance {
         let _ = direction;
         Allowance::Bytes(want)
+    }
+
+    /// A meter for one connection of those that share this one, where it keeps whose turn it is;
+    /// `None`, the default, when all can share this one.
+    fn of_one(&self) -> Option<Meter> {
+        None
     }
 }
 
@@ -62,6 +72,13 @@ impl Meter {
             .map_or(Allowance::Bytes(want), |m| m.allow(direction, want))
     }
 
+    /// A meter for one connection of those that share this one.
+    #[must_use]
+    pub fn of_one(&self) -> Self {
+        let own = self.0.as_ref().and_then(|metering| metering.of_one());
+        own.unwrap_or_else(|| self.clone())
+    }
+
     /// Both meters as one: each counts, the stricter limits.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -92,9 +109,20 @@ impl Metering for Both {
 
     fn allow(&self, direction: Direction, want: usize) -> Allowance {
         match (self.0.allow(direction, want), self.1.allow(direction, want)) {
+            (Allowance::Over, _) | (_, Allowance::Over) => Allowance::Over,
             (Allowance::Bytes(a), Allowance::Bytes(b)) => Allowance::Bytes(a.min(b)),
             (Allowance::After(a), Allowance::After(b)) => Allowance::After(a.max(b)),
             (Allowance::After(wait), _) | (_, Allowance::After(wait)) => Allowance::After(wait),
         }
     }
+
+    fn of_one(&self) -> Option<Meter> {
+        let one = |metering: &Arc<dyn Metering>| Meter(Some(metering.clone())).of_one();
+        Some(one(&self.0).and(one(&self.1)))
+    }
+}
+
+/// What ends a connection that may move nothing any more.
+pub fn used_up() -> Error {
+    Error::new(Why::Limited, "quota: traffic limit reached")
 }

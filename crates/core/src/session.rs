@@ -18,6 +18,7 @@ use crate::{
     conn::Conn,
     error::{Error, Result},
     listener::Listener,
+    meter::Meter,
     outbound::BindOptions,
     record::Details,
 };
@@ -33,11 +34,12 @@ fn process_id() -> [u8; 7] {
     static ID: std::sync::OnceLock<[u8; 7]> = std::sync::OnceLock::new();
     *ID.get_or_init(|| {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let [.., a, b, c, d] = since.unwrap_or_default().as_secs().to_be_bytes();
-        let [x, y, z, ..] = RandomState::new()
-            .hash_one(std::process::id())
-            .to_be_bytes();
-        [a, b, c, d, x, y, z]
+        let seconds = since.unwrap_or_default().as_secs().to_be_bytes();
+        let own = RandomState::new().hash_one(std::process::id());
+        let mut id = [0; 7];
+        id[..4].copy_from_slice(&seconds[4..]);
+        id[4..].copy_from_slice(&own.to_be_bytes()[..3]);
+        id
     })
 }
 
@@ -172,6 +174,11 @@ pub trait SessionOps: Send + Sync + 'static {
     /// See [`Session::settled`].
     fn settled(&mut self);
 
+    /// See [`Session::client_meter`].
+    fn client_meter(&self) -> Meter {
+        Meter::default()
+    }
+
     /// See [`Session::details`].
     fn details(&mut self) -> Option<&mut Details>;
 
@@ -264,6 +271,12 @@ impl Session {
     /// [`Self::listen`] imply it.
     pub fn settled(&mut self) {
         self.ops.settled();
+    }
+
+    /// What limits the bytes of the client, for what it sends and gets beside its connection, such
+    /// as datagrams.
+    pub fn client_meter(&self) -> Meter {
+        self.ops.client_meter()
     }
 
     /// What a handler knows of the conversation, for the record of it; `None` where nobody

@@ -73,7 +73,7 @@ impl KeepaliveOptions {
                 });
             SockRef::from(socket).set_tcp_keepalive(&keepalive)?;
         }
-        let stream = Metered::wrap(Box::new(raw.socket), raw.meter);
+        let stream = Metered::put_back(Box::new(raw.socket), raw.meter);
         Ok(Prefixed::new(raw.ahead, stream))
     }
 }

@@ -18,4 +18,4 @@ pub mod proxy_protocol;
 pub mod sockets;
 pub mod udp;
 
-pub use metered::Metered;
+pub use metered::{Metered, metered};

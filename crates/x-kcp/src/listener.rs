@@ -168,7 +168,7 @@ impl Listener for KcpListener {
                 }
                 let meta = Meta::new(self.held.local.clone(), peer.clone());
                 let conn = Conn {
-                    io: Io::Stream(Metered::wrap(Box::new(stream), self.meter.clone())),
+                    io: Io::Stream(Metered::wrap(Box::new(stream), &self.meter)),
                     meta: Box::new(meta),
                 };
                 return Ok(Incoming::ready(peer, conn));

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use gost_core::size::Size;
+
 use crate::{
     Chain, Config, Limiter, Log, Place, Problem, Selector, Tls, cli::STRATEGIES,
     suggest::did_you_mean,
@@ -39,10 +41,12 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
         }
     }
     for quota in &config.quotas {
-        if !quota.limit.is_empty()
-            && let Err(message) = size(&quota.limit)
-        {
-            problems.push(quota.place.error("limit", message));
+        let limit = quota.limit.trim();
+        match size(limit) {
+            _ if limit.is_empty() => {}
+            Ok(None) => {}
+            Ok(Some(warning)) => problems.push(quota.place.warning("limit", warning)),
+            Err(message) => problems.push(quota.place.error("limit", message)),
         }
         if !["", "in", "out", "total"].contains(&quota.direction.as_str()) {
             let message = format!("unknown {:?}: in, out or total", quota.direction);
@@ -135,7 +139,7 @@ fn check_log(log: &Log, problems: &mut Vec<Problem>) {
 /// Checks the lines of a limiter: a key, and values that `check` understands.
 fn limits(
     limiter: &Limiter,
-    check: fn(&[&str]) -> Result<(), String>,
+    check: fn(&str, &[&str]) -> Result<Option<String>, String>,
     problems: &mut Vec<Problem>,
 ) {
     for (at, line) in limiter.limits.iter().enumerate() {
@@ -143,11 +147,16 @@ fn limits(
         let result = match fields[..] {
             [] => continue,
             [key] => Err(format!("{key:?} without a limit")),
-            [key, ref values @ ..] => limit_key(key).and_then(|()| check(values)),
+            [key, ref values @ ..] => check(key, values),
         };
-        if let Err(message) = result {
-            let message = format!("{message}; no limit would apply");
-            problems.push(limiter.place.error(&format!("limits[{at}]"), message));
+        let at = format!("limits[{at}]");
+        match result {
+            Ok(None) => {}
+            Ok(Some(warning)) => problems.push(limiter.place.warning(&at, warning)),
+            Err(message) => {
+                let message = format!("{message}; no limit would apply");
+                problems.push(limiter.place.error(&at, message));
+            }
         }
     }
 }
@@ -159,61 +168,44 @@ fn limit_key(key: &str) -> Result<(), String> {
         .ok_or_else(|| format!("{key:?} is none of $, $$, an address, a network"))
 }
 
-fn traffic(values: &[&str]) -> Result<(), String> {
-    values
-        .iter()
-        .take(3)
-        .try_for_each(|value| size(value).map(drop))
+/// A key that is no address may be the name of a user.
+fn traffic(key: &str, values: &[&str]) -> Result<Option<String>, String> {
+    let looks_like_an_address = key.contains(['/', ':', '$'])
+        || key
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if looks_like_an_address {
+        limit_key(key)?;
+    }
+    let mut warning = None;
+    for value in values.iter().take(3) {
+        warning = warning.or(size(value)?);
+    }
+    Ok(warning)
 }
 
-fn connections(values: &[&str]) -> Result<(), String> {
+fn connections(key: &str, values: &[&str]) -> Result<Option<String>, String> {
+    limit_key(key)?;
     match values[0].parse::<i64>() {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(None),
         Err(_) => Err(format!("{} is not a whole number", values[0])),
     }
 }
 
-fn requests(values: &[&str]) -> Result<(), String> {
+fn requests(key: &str, values: &[&str]) -> Result<Option<String>, String> {
+    limit_key(key)?;
     match values[0].parse::<f64>() {
-        Ok(rate) if rate.is_finite() => Ok(()),
+        Ok(rate) if rate.is_finite() => Ok(None),
         Ok(_) => Err(format!("{} is not finite", values[0])),
         Err(_) => Err(format!("{} is not a number", values[0])),
     }
 }
 
-/// Bytes of a size such as `10MB`, `512KiB` or `1MB512KB`; units are powers of 1024.
-///
-/// # Errors
-/// Says what is wrong with it.
-fn size(text: &str) -> Result<u64, String> {
-    const UNITS: [&str; 7] = ["B", "KB", "MB", "GB", "TB", "PB", "EB"];
-    if text == "0" {
-        return Ok(0);
-    }
-    let number = text.strip_prefix('+').unwrap_or(text);
-    let mut total = 0.0;
-    let mut rest = number;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
-        let Some(digits) = digits else {
-            return Err(format!("{text} lacks a unit (B, KB, MB, GB …)"));
-        };
-        let (number, tail) = rest.split_at(digits);
-        let end = tail.find(|c: char| c.is_ascii_digit() || c == '.');
-        let (unit, next) = tail.split_at(end.unwrap_or(tail.len()));
-        let number: f64 = number
-            .parse()
-            .map_err(|_| format!("{text} is not a size"))?;
-        let plain = unit.replace("iB", "B");
-        let Some(power) = UNITS.iter().position(|name| *name == plain) else {
-            return Err(format!("unknown unit {unit} in {text} (B, KB, MB, GB …)"));
-        };
-        let scale = (0..power).fold(1.0, |scale, _| scale * 1024.0);
-        total += number * scale;
-        rest = next;
-    }
-    #[expect(clippy::cast_sign_loss, reason = "there is no sign")]
-    Ok(total as u64)
+/// Checks a size, and says what is odd about it.
+fn size(text: &str) -> Result<Option<String>, String> {
+    let size = Size::parse(text)?;
+    let warning = || format!("{text} lacks a unit (B, KB, MB, GB …): taken for bytes");
+    Ok(size.bare.then(warning))
 }
 
 fn networks(place: &Place, matchers: &[String], problems: &mut Vec<Problem>) {
@@ -235,27 +227,5 @@ fn is_network(text: &str) -> bool {
         (Ok(IpAddr::V4(_)), Ok(bits)) => bits <= 32,
         (Ok(IpAddr::V6(_)), Ok(bits)) => bits <= 128,
         _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_need_units() {
-        for (text, bytes) in [
-            ("0", 0),
-            ("0B", 0),
-            ("1KB", 1024),
-            ("1KiB", 1024),
-            ("1.5MB", 1_572_864),
-            ("1MB512KB", 1_572_864),
-        ] {
-            assert_eq!(size(text), Ok(bytes), "{text}");
-        }
-        for text in ["10", "10M", "1kB", "x", "MB", "-1MB", ""] {
-            assert!(text.is_empty() || size(text).is_err(), "{text}");
-        }
     }
 }

@@ -141,6 +141,7 @@ impl Direction {
         to: &mut End,
         meter: &Meter,
     ) -> Poll<Result<(), (bool, io::Error)>> {
+        let from_client = self.way == meter::Direction::In;
         let mut work = 0;
         loop {
             ready!(self.poll_held(cx, to, meter)).map_err(|e| (false, e))?;
@@ -154,7 +155,11 @@ impl Direction {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let allowed = ready!(self.poll_allowed(cx, from, to, meter));
+            let Poll::Ready(allowed) = self.poll_allowed(cx, from, to, meter) else {
+                ready!(self.poll_flush(cx, to))?;
+                return Poll::Pending;
+            };
+            let allowed = allowed.ok_or_else(|| (from_client, meter::used_up().into()))?;
             if self.moved >= self.ask_at {
                 from.peel();
                 to.peel();
@@ -186,15 +191,8 @@ impl Direction {
         let mut read = ReadBuf::new(&mut buffer.bytes_mut()[..most]);
         let source = from.stream().map_err(|e| (true, e))?;
         let Poll::Ready(result) = source.poll_read(cx, &mut read) else {
-            // The source is dry: what the far side holds back has to go now.
-            if self.unflushed {
-                let flushed = to
-                    .stream()
-                    .map(|to| to.poll_flush(cx))
-                    .map_err(|e| (false, e))?;
-                ready!(flushed).map_err(|e| (false, e))?;
-                self.unflushed = false;
-            }
+            // The source is dry.
+            ready!(self.poll_flush(cx, to))?;
             return Poll::Pending;
         };
         result.map_err(|e| (true, e))?;
@@ -208,6 +206,20 @@ impl Direction {
             });
         }
         Poll::Ready(Ok(n))
+    }
+
+    /// Sends what the far side holds back: nobody knows when there will be more.
+    fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut End,
+    ) -> Poll<Result<(), (bool, io::Error)>> {
+        if self.unflushed {
+            let flushed = to.stream().map(|to| to.poll_flush(cx));
+            ready!(flushed.map_err(|e| (false, e))?).map_err(|e| (false, e))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Fills the pipe from the source.
@@ -272,14 +284,15 @@ impl Direction {
         }
     }
 
-    /// How much may be read now, by every meter that counts this direction.
+    /// How much may be read now, by every meter that counts this direction; `None` for nothing any
+    /// more.
     fn poll_allowed(
         &mut self,
         cx: &mut Context<'_>,
         from: &End,
         to: &End,
         meter: &Meter,
-    ) -> Poll<usize> {
+    ) -> Poll<Option<usize>> {
         if let Some(pause) = &mut self.pause {
             ready!(pause.as_mut().poll(cx));
             self.pause = None;
@@ -291,10 +304,11 @@ impl Direction {
             match meter.allow(self.way, allowed) {
                 Allowance::Bytes(n) => allowed = allowed.min(n.max(1)),
                 Allowance::After(time) => wait = wait.max(time),
+                Allowance::Over => return Poll::Ready(None),
             }
         }
         if wait.is_zero() {
-            return Poll::Ready(allowed);
+            return Poll::Ready(Some(allowed));
         }
         let mut pause = Box::pin(tokio::time::sleep(wait));
         // Once polled the timer is registered; a wait that is over at once is asked again.

@@ -141,7 +141,7 @@ impl End {
                     socket,
                     ahead,
                     meter,
-                }) => Self::Stream(Prefixed::new(ahead, Metered::wrap(Box::new(socket), meter))),
+                }) => Self::Stream(Prefixed::new(ahead, Metered::put_back(Box::new(socket), meter))),
                 Err(stream) => Self::Stream(stream),
             },
             other => other,

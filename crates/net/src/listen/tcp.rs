@@ -184,7 +184,7 @@ impl Listener for TcpDoor {
                 .map_or_else(|_| self.local.clone(), Addr::from),
             peer.into(),
         );
-        let stream = Metered::wrap(Box::new(socket), self.meter.clone());
+        let stream = Metered::wrap(Box::new(socket), &self.meter);
         let peer = meta.peer.clone();
         let conn = Conn {
             io: Io::Stream(stream),

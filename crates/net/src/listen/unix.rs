@@ -98,7 +98,7 @@ impl Listener for UnixDoor {
     async fn accept(&mut self) -> Result<Incoming> {
         let listener = self.shared.as_ref().unwrap_or(&self.held.listener);
         let (socket, _) = listener.accept().await?;
-        let stream = Metered::wrap(Box::new(socket), self.meter.clone());
+        let stream = Metered::wrap(Box::new(socket), &self.meter);
         let meta = Box::new(Meta::new(self.local.clone(), Addr::Any));
         let conn = Conn {
             io: Io::Stream(stream),

@@ -24,4 +24,5 @@ pub use conn::{Resolve, UdpConn};
 pub use drops::Drops;
 pub use filter::{Check, Filtered};
 pub use flows::{FlowOptions, Flows};
+pub(crate) use relay::police;
 pub use relay::{Outcome, Relay, RelayOptions, Tally, relay};

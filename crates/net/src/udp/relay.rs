@@ -111,7 +111,7 @@ pub fn relay(client: Box<dyn Packet>, upstream: Box<dyn Packet>, options: RelayO
 ///
 /// The first datagram beyond the allowance still passes: the meter takes it off what comes next,
 /// and a datagram longer than any allowance can pass at all.
-pub(super) fn police(meter: &Meter, direction: Direction, batch: &mut Batch) -> usize {
+pub(crate) fn police(meter: &Meter, direction: Direction, batch: &mut Batch) -> usize {
     if meter.is_none() || batch.is_empty() {
         return 0;
     }
@@ -119,7 +119,7 @@ pub(super) fn police(meter: &Meter, direction: Direction, batch: &mut Batch) -> 
     let mut allowed = match meter.allow(direction, total) {
         Allowance::Bytes(n) if n >= total => return 0,
         Allowance::Bytes(n) => n,
-        Allowance::After(_) => 0,
+        Allowance::After(_) | Allowance::Over => 0,
     };
     batch.retain(|payload, _| {
         let pass = allowed > 0;

@@ -17,7 +17,7 @@ use gost_core::{
 use parking_lot::Mutex;
 
 use super::{inbox::Queue, shared::Shared};
-use crate::udp::relay::police;
+use crate::udp::police;
 
 /// What the demultiplexer and the flow both know.
 pub(super) struct State {

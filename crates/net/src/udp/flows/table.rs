@@ -24,7 +24,7 @@ use super::{
     flow::{Flow, State},
     shared::Shared,
 };
-use crate::udp::{arena::lease, relay::police};
+use crate::udp::{arena::lease, police};
 
 /// How many batches one poll takes before it lets others work.
 const ROUNDS: usize = 16;
