@@ -1,0 +1,77 @@
+//! Ingresses, routers and service discovery: sections that only tunnels and virtual networks refer
+//! to.
+
+use std::sync::Arc;
+
+use gost_config::{self as config, Problem};
+use gost_core::{
+    policy::{Discovery, Ingress, OsRouter},
+    values::Value,
+};
+
+use crate::{builder::Builder, loaded::loaders, policies::Fields};
+
+impl Builder<'_> {
+    /// Makes all of them.
+    pub(crate) async fn tables(&self, problems: &mut Vec<Problem>) {
+        for ingress in &self.config.ingresses {
+            match self.ingress(ingress).await {
+                Ok(made) => self.fill::<dyn Ingress>(&ingress.name, made),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for router in &self.config.routers {
+            match self.os_router(router).await {
+                Ok(made) => self.fill::<dyn OsRouter>(&router.name, made),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for sd in &self.config.sds {
+            let plugin = sd.plugin.as_ref();
+            let made = self.only_plugin::<dyn Discovery>(&sd.name, plugin, &sd.place);
+            match made.await {
+                Ok(made) => self.fill::<dyn Discovery>(&sd.name, made),
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+
+    async fn ingress(&self, ingress: &config::Ingress) -> Result<Arc<dyn Ingress>, Problem> {
+        let name = &ingress.name;
+        if let Some(plugin) = &ingress.plugin {
+            return self.plugin::<dyn Ingress>(name, plugin).await;
+        }
+        let rules = ingress.rules.iter();
+        let rules =
+            rules.map(|rule| map([("hostname", &rule.hostname), ("endpoint", &rule.endpoint)]));
+        let fields = Fields::default()
+            .set("rules", Value::List(rules.collect()))
+            .loaders(loaders!(ingress));
+        self.policy::<dyn Ingress>(name, ingress.clone(), &ingress.place, fields)
+            .await
+    }
+
+    async fn os_router(&self, router: &config::Router) -> Result<Arc<dyn OsRouter>, Problem> {
+        let name = &router.name;
+        if let Some(plugin) = &router.plugin {
+            return self.plugin::<dyn OsRouter>(name, plugin).await;
+        }
+        let routes = router.routes.iter().map(|route| {
+            map([
+                ("dst", &route.dst),
+                ("net", &route.net),
+                ("gateway", &route.gateway),
+            ])
+        });
+        let fields = Fields::default()
+            .set("routes", Value::List(routes.collect()))
+            .loaders(loaders!(router));
+        self.policy::<dyn OsRouter>(name, router.clone(), &router.place, fields)
+            .await
+    }
+}
+
+fn map<const N: usize>(entries: [(&str, &String); N]) -> Value {
+    let entry = |(key, text): (&str, &String)| (key.to_owned(), Value::Text(text.clone()));
+    Value::Map(entries.map(entry).into())
+}
