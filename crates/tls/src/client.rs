@@ -52,7 +52,8 @@ impl Kind for SystemRoots {
 }
 
 impl SystemRoots {
-    fn of(build: &Build) -> Arc<Self> {
+    /// Those of the program that a component is built for.
+    pub fn of(build: &Build) -> Arc<Self> {
         build
             .named::<Self>("")
             .and_then(|slot| slot.get())
