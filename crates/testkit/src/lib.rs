@@ -27,3 +27,13 @@ pub mod usage;
 ///
 /// Long enough for a loaded machine, short enough that a hang is noticed.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Waits for what should come soon.
+///
+/// # Panics
+///
+/// When it does not come within [`PATIENCE`].
+pub async fn soon<F: Future>(work: F) -> F::Output {
+    let done = tokio::time::timeout(PATIENCE, work).await;
+    done.expect("it takes too long")
+}

@@ -1,8 +1,7 @@
 //! Bodies: their forms, and when they move.
 
-use tokio::net::TcpListener;
-
-use crate::support::{Origin, Raw, proxy, soon};
+use crate::support::{Origin, Raw, proxy};
+use gost_testkit::soon;
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 
@@ -56,17 +55,11 @@ async fn responses_pass_in_their_own_form() {
 
 #[tokio::test]
 async fn a_client_that_waits_for_leave_to_send_gets_it() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let to = listener.local_addr().unwrap();
     let proxy = proxy("").await;
     let mut client = Raw::connect(&proxy).await;
-    client
-        .send(format!(
-            "PUT http://{to}/ HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
-        ))
+    let (mut target, _) = client
+        .reach("PUT http://{to}/ HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
         .await;
-    let (stream, _) = soon(listener.accept()).await.unwrap();
-    let mut target = Raw(stream);
     assert!(target.head().await.contains("Expect: 100-continue\r\n"));
     target
         .send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n")
@@ -86,17 +79,11 @@ async fn a_client_that_waits_for_leave_to_send_gets_it() {
 
 #[tokio::test]
 async fn a_target_may_answer_before_it_has_read_all() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let to = listener.local_addr().unwrap();
     let proxy = proxy("").await;
     let mut client = Raw::connect(&proxy).await;
-    client
-        .send(format!(
-            "PUT http://{to}/ HTTP/1.1\r\nContent-Length: 1000000\r\n\r\nbegin"
-        ))
+    let (mut target, _) = client
+        .reach("PUT http://{to}/ HTTP/1.1\r\nContent-Length: 1000000\r\n\r\nbegin")
         .await;
-    let (stream, _) = soon(listener.accept()).await.unwrap();
-    let mut target = Raw(stream);
     target.head().await;
     target.expect("begin").await;
     target
@@ -112,17 +99,11 @@ async fn a_target_may_answer_before_it_has_read_all() {
 
 #[tokio::test]
 async fn both_bodies_move_at_once() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let to = listener.local_addr().unwrap();
     let proxy = proxy("").await;
     let mut client = Raw::connect(&proxy).await;
-    client
-        .send(format!(
-            "POST http://{to}/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-        ))
+    let (mut target, _) = client
+        .reach("POST http://{to}/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
         .await;
-    let (stream, _) = soon(listener.accept()).await.unwrap();
-    let mut target = Raw(stream);
     target.head().await;
     target
         .send(format!("{OK}Transfer-Encoding: chunked\r\n\r\n"))

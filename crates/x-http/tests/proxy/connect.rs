@@ -1,12 +1,14 @@
 //! CONNECT.
 
+use gost_testbed::{Forbid, values};
+use gost_testkit::soon;
 use gost_testkit::tcp::{Behaviour, Server};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
 
-use crate::support::{ESTABLISHED, Forbid, Raw, proxy, refusal, serve, soon, values};
+use crate::support::{ESTABLISHED, Raw, proxy, refusal, serve};
 
 #[tokio::test]
 async fn bytes_on_both_sides_of_the_handshake_arrive() {
@@ -84,7 +86,9 @@ async fn hidden_targets_are_revealed() {
 #[tokio::test]
 async fn targets_that_cannot_be_reached() {
     let proxy = serve(&values(""), |serving| {
-        serving.policies.bypass = Some(std::sync::Arc::new(Forbid("127.0.0.9")));
+        serving.policies.bypass = Some(std::sync::Arc::new(Forbid(|addr| {
+            addr.host() == "127.0.0.9"
+        })));
     })
     .await;
     for (to, status) in [

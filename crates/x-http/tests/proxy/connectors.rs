@@ -6,13 +6,15 @@ use gost_core::{
     packet::{Batch, MIN_ROOM, Packet},
     prelude::*,
 };
+use gost_testbed::values;
+use gost_testkit::soon;
 use gost_testkit::{tcp, udp};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
 
-use crate::support::{Raw, guarded, proxy, serve, soon, values, via, with_header};
+use crate::support::{Raw, guarded, proxy, serve, via, with_header};
 
 pub(crate) async fn echoes(conn: Conn) {
     let (mut stream, _) = conn.into_stream().unwrap();

@@ -1,10 +1,12 @@
 //! curl as the client.
 
+use gost_testbed::Running;
+use gost_testkit::soon;
 use std::{ffi::OsStr, process::Output};
 
 use gost_testkit::peers;
 
-use crate::support::{Origin, Running, guarded, ok, proxy, soon};
+use crate::support::{Origin, guarded, ok, proxy};
 
 /// What curl makes of it; `None` when there is no curl.
 async fn curl<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Option<Output> {

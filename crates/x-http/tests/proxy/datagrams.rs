@@ -1,10 +1,11 @@
 //! Datagrams in a tunnel.
 
+use gost_testbed::{Forbid, values};
 use std::{net::SocketAddr, sync::Arc};
 
 use gost_testkit::udp::{Behaviour, Server};
 
-use crate::support::{Forbid, Raw, proxy, refusal, serve, values, with_header};
+use crate::support::{Raw, proxy, refusal, serve, with_header};
 
 /// A datagram with an address in front: its length, `ff`, the address in the form of SOCKS5.
 fn frame(to: SocketAddr, payload: &[u8]) -> Vec<u8> {
@@ -61,7 +62,7 @@ async fn a_datagram_that_is_forbidden_or_goes_nowhere_is_dropped_alone() {
     let target = Server::start(Behaviour::Echo).await.unwrap();
     let forbidden: SocketAddr = "127.0.0.9:53".parse().unwrap();
     let proxy = serve(&values("udp=true"), |serving| {
-        serving.policies.bypass = Some(Arc::new(Forbid("127.0.0.9")));
+        serving.policies.bypass = Some(Arc::new(Forbid(|addr| addr.host() == "127.0.0.9")));
     })
     .await;
     let mut client = Raw::connect(&proxy).await;

@@ -1,12 +1,13 @@
 //! Requests that are passed on.
 
 use gost_testkit::PATIENCE;
+use gost_testkit::soon;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
 
-use crate::support::{Origin, Raw, ok, proxy, soon};
+use crate::support::{Origin, Raw, ok, proxy};
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 
@@ -149,17 +150,13 @@ async fn http_1_0_clients() {
 
 #[tokio::test]
 async fn upgrades_become_tunnels() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let to = listener.local_addr().unwrap();
     let proxy = proxy("").await;
     let mut client = Raw::connect(&proxy).await;
-    client
-        .send(format!(
-            "GET http://{to}/chat HTTP/1.1\r\nHost: {to}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\nearly"
-        ))
+    let (mut target, to) = client
+        .reach(
+            "GET http://{to}/chat HTTP/1.1\r\nHost: {to}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\nearly",
+        )
         .await;
-    let (stream, _) = soon(listener.accept()).await.unwrap();
-    let mut target = Raw(stream);
     assert_eq!(
         target.head().await,
         format!(

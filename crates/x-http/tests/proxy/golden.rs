@@ -1,9 +1,10 @@
 //! Recordings of the original: what its clients sent, and what its server answered.
 
+use gost_testbed::values;
 use gost_testkit::tcp::{Behaviour, Server};
 use serde_json::Value;
 
-use crate::support::{Origin, Raw, guarded, ok, proxy, serve, values};
+use crate::support::{Origin, Raw, guarded, ok, proxy, serve};
 
 const RECORDED: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use gost_core::prelude::*;
+use gost_testbed::values;
 
-use crate::support::{Origin, Raw, proxy, serve, values};
+use crate::support::{Origin, Raw, proxy, serve};
 
 #[tokio::test]
 async fn silent_and_slow_clients_are_let_go() {

@@ -3,6 +3,8 @@
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use gost_core::prelude::*;
+use gost_testbed::values;
+use gost_testkit::soon;
 use gost_testkit::{
     peers, ports,
     process::{Launch, Process},
@@ -12,7 +14,7 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use crate::{
     connectors::{ask, echoes},
-    support::{Only, Raw, serve, soon, values, via},
+    support::{Raw, USER, serve, via},
 };
 
 async fn start(program: &Path, args: &[&str], port: u16) -> Process {
@@ -72,7 +74,7 @@ async fn its_connector_at_our_server() {
     let bytes = tcp::Server::start(tcp::Behaviour::Echo).await.unwrap();
     let datagrams = udp::Server::start(udp::Behaviour::Echo).await.unwrap();
     let ours = serve(&values("udp=true"), |serving| {
-        serving.policies.auther = Some(Arc::new(Only));
+        serving.policies.auther = Some(Arc::new(USER));
     })
     .await;
     let node = format!("http://user:pass@{}", ours.addr);

@@ -1,10 +1,12 @@
 //! What is refused, and how.
 
-use crate::support::{
-    ESTABLISHED, Forbid, LOGIN, Origin, Raw, build, guarded, proxy, refusal, serve, values,
-    with_header,
-};
+use gost_core::handler::Handler;
+use gost_testbed::{Forbid, try_make, values};
 use gost_testkit::tcp::{Behaviour, Server};
+
+use crate::support::{
+    ESTABLISHED, LOGIN, Origin, Raw, guarded, proxy, refusal, registry, serve, with_header,
+};
 
 #[tokio::test]
 async fn what_is_no_request_or_could_be_two() {
@@ -180,7 +182,9 @@ async fn rules_hold_for_every_request_of_a_connection() {
     let port = origin.addr.port();
     let values = with_header(values("keepalive=true"), "X-Note", "no");
     let proxy = serve(&values, |serving| {
-        serving.policies.bypass = Some(std::sync::Arc::new(Forbid("localhost")));
+        serving.policies.bypass = Some(std::sync::Arc::new(Forbid(|addr| {
+            addr.host() == "localhost"
+        })));
     })
     .await;
     let mut client = Raw::connect(&proxy).await;
@@ -209,6 +213,7 @@ async fn options_that_would_break_messages_are_refused() {
         values("readTimeout=soon"),
         with_header(values(""), "X Y", "z"),
     ] {
-        assert!(build(&values).await.is_err(), "{values:?}");
+        let made = try_make::<dyn Handler>(&registry(), "http", &values).await;
+        assert!(made.is_err(), "{values:?}");
     }
 }

@@ -1,22 +1,18 @@
 //! Proxies, origins and raw clients.
 
 use std::{
-    future::Future,
     net::SocketAddr,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
 use bytes::BytesMut;
 use gost_core::{
-    build::Door,
-    outbound::PathId,
-    policy::{Answer, Asker, Authenticator, Bypass, BypassQuery, Credentials},
     prelude::*,
     values::{Mark, Value, Values},
 };
-use gost_net::{listen, sockets::Sockets};
-use gost_service::{Service, Serving};
-use gost_testkit::PATIENCE;
+use gost_service::Serving;
+use gost_testbed::{OneUser, Running, Through, credentials, make, through, values};
+use gost_testkit::soon;
 use gost_x_http::{
     body::{Body, of_request},
     head::{RequestHead, RequestScan, room},
@@ -28,25 +24,10 @@ use tokio::{
     task::JoinSet,
 };
 
-/// Waits, but not forever.
-pub(crate) async fn soon<F: Future>(work: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, work).await.expect("in time")
-}
-
 pub(crate) fn registry() -> Arc<Registry> {
     let mut registry = Registry::new();
     gost_x_http::register(&mut registry);
     Arc::new(registry)
-}
-
-/// Values as they stand in a query: `udp=true&keepalive=true`.
-pub(crate) fn values(query: &str) -> Values {
-    query
-        .split('&')
-        .filter_map(|item| item.split_once('='))
-        .fold(Values::new(), |values, (key, value)| {
-            values.with(key, value)
-        })
 }
 
 /// Values with a map of headers.
@@ -60,44 +41,14 @@ pub(crate) fn with_header(mut values: Values, name: &str, value: &str) -> Values
     values
 }
 
-/// A running service on a port of 127.0.0.1.
-pub(crate) struct Running {
-    pub(crate) addr: SocketAddr,
-    service: Service,
-}
-
-impl Running {
-    /// Waits until no connection is left.
-    pub(crate) async fn emptied(&self) {
-        soon(async {
-            while self.service.connections() > 0 {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
-    }
-}
-
-pub(crate) async fn build(values: &Values) -> Result<Arc<dyn Handler>> {
-    registry()
-        .make::<dyn Handler>("http", values, Build::new(registry()))
-        .await
+/// The handler with options.
+pub(crate) async fn handler(values: &Values) -> Arc<dyn Handler> {
+    make::<dyn Handler>(&registry(), "http", values).await
 }
 
 /// A proxy on 127.0.0.1; `edit` sets policies and the way out.
 pub(crate) async fn serve(values: &Values, edit: impl FnOnce(&mut Serving)) -> Running {
-    let options = listen::TcpOptions::default();
-    let listener = listen::tcp("127.0.0.1:0", &options, &Door::default())
-        .await
-        .unwrap();
-    let addr = listener.addr().ip().unwrap();
-    let handler = build(values).await.unwrap();
-    let mut serving = Serving::new(handler, Arc::new(Sockets::default()));
-    edit(&mut serving);
-    Running {
-        addr,
-        service: Service::start("test", Box::new(listener), serving),
-    }
+    gost_testbed::serve(handler(values).await, edit).await
 }
 
 /// A proxy without policies.
@@ -108,89 +59,23 @@ pub(crate) async fn proxy(query: &str) -> Running {
 /// A proxy for one user, whose password is `pass`.
 pub(crate) async fn guarded(query: &str) -> Running {
     serve(&values(query), |serving| {
-        serving.policies.auther = Some(Arc::new(Only));
+        serving.policies.auther = Some(Arc::new(USER));
     })
     .await
 }
 
 /// `user` with the password `pass`.
-pub(crate) struct Only;
-
-impl Authenticator for Only {
-    fn authenticate<'a>(
-        &'a self,
-        given: &'a Credentials,
-        _: &'a Asker,
-    ) -> Answer<'a, Option<String>> {
-        let right = given.username == "user" && given.password == "pass";
-        Answer::Now(right.then(|| "user".to_owned()))
-    }
-}
+pub(crate) const USER: OneUser = OneUser("user", "pass");
 
 /// The header line with the right password.
 pub(crate) const LOGIN: &str = "Proxy-Authorization: Basic dXNlcjpwYXNz\r\n";
 
-/// Forbids one host.
-pub(crate) struct Forbid(pub(crate) &'static str);
-
-impl Bypass for Forbid {
-    fn is_whitelist(&self) -> bool {
-        false
-    }
-
-    fn contains<'a>(&'a self, query: &'a BypassQuery, _: &'a Asker) -> Answer<'a, bool> {
-        Answer::Now(query.target.addr.host() == self.0)
-    }
-}
-
-/// The way out through one node.
-pub(crate) struct Via {
-    pub(crate) connector: Arc<dyn Connector>,
-    pub(crate) node: NodeAddr,
-    pub(crate) sockets: Arc<dyn Outbound>,
-}
-
-#[async_trait]
-impl Outbound for Via {
-    async fn connect(&self, to: &Target, ask: &Ask) -> Result<Conn> {
-        let cx = NodeCx {
-            node: &self.node,
-            sockets: &self.sockets,
-            ask,
-        };
-        let node = Target::tcp(self.node.addr.clone());
-        let over = self.sockets.connect(&node, ask).await?;
-        self.connector.connect(over, to, &cx).await
-    }
-
-    async fn bind(&self, at: &Target, _: &Ask, _: &BindOptions) -> Result<Box<dyn Listener>> {
-        Err(Error::new(Why::Unsupported, at.to_string()))
-    }
-
-    fn path(&self) -> PathId {
-        PathId::direct().and(&self.node.name)
-    }
-}
-
-/// The way through a node at `addr`, with credentials `user:pass` if `login`.
-pub(crate) async fn via(values: &Values, login: bool, addr: SocketAddr) -> Via {
-    let mut build = Build::new(registry());
-    build.auth = login.then(|| Credentials {
-        username: "user".into(),
-        password: "pass".into(),
-    });
-    let connector = registry()
-        .make::<dyn Connector>("http", values, build)
-        .await
-        .unwrap();
-    Via {
-        connector,
-        node: NodeAddr {
-            name: "n1".into(),
-            ..NodeAddr::new(addr.into())
-        },
-        sockets: Arc::new(Sockets::default()),
-    }
+/// The way through a node at `addr`, with the credentials of the user if `login`.
+pub(crate) async fn via(values: &Values, login: bool, addr: SocketAddr) -> Through {
+    let auth = login.then(|| credentials(USER.0, USER.1));
+    let mut way = through(&registry(), "http", values, auth, addr).await;
+    way.node.name = "n1".into();
+    way
 }
 
 /// A web server that answers each request with what a function makes of it, and tells the test
@@ -368,6 +253,15 @@ impl Raw {
         let mut bytes = Vec::new();
         soon(self.0.read_to_end(&mut bytes)).await.unwrap();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Sends a request, in which `{to}` stands for a target's address, and is met there.
+    pub(crate) async fn reach(&mut self, request: &str) -> (Self, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        self.send(request.replace("{to}", &to.to_string())).await;
+        let (stream, _) = soon(listener.accept()).await.unwrap();
+        (Self(stream), to)
     }
 
     /// Sends a request for a tunnel and reads the answer.

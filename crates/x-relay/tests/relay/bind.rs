@@ -9,18 +9,19 @@ use gost_core::{
     listener::{Accepted, Listener},
     outbound::{Ask, BindOptions, Outbound},
 };
+use gost_testkit::soon;
 use gost_testkit::{payload::payload, ports, tcp::reset};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UnixStream},
 };
 
-use crate::support::{Through, connector, golden, read, read_all, server, soon, transcript, unhex};
+use crate::support::{golden, read, read_all, server, transcript, unhex, way};
 
 const UDP_BIND: &str = golden!("relay-udp-bind");
 
 async fn bind(node: SocketAddr, at: &Target, options: &[&str]) -> Result<Box<dyn Listener>> {
-    let through = Through::new(node, connector(options, None).await);
+    let through = way(node, options, None).await;
     let (ask, how) = (Ask::default(), BindOptions::default());
     soon(through.bind(at, &ask, &how)).await
 }
@@ -42,7 +43,7 @@ async fn visitor(listener: &mut Box<dyn Listener>) -> Conn {
 async fn every_visitor_is_a_connection_that_says_who_it_is() {
     for version in ["mux.version=1", "mux.version=2"] {
         let server = server(&["bind=true", version]).await;
-        let mut listener = bind(server.address, &loopback(), &[version]).await.unwrap();
+        let mut listener = bind(server.addr, &loopback(), &[version]).await.unwrap();
         let bound = listener.addr().ip().unwrap();
         let mut visits = Vec::new();
         for _ in 0..5 {
@@ -77,7 +78,7 @@ async fn every_visitor_is_a_connection_that_says_who_it_is() {
 #[tokio::test]
 async fn the_port_is_free_again_when_the_listener_is_gone() {
     let server = server(&["bind=true"]).await;
-    let listener = bind(server.address, &loopback(), &[]).await.unwrap();
+    let listener = bind(server.addr, &loopback(), &[]).await.unwrap();
     let bound = listener.addr().ip().unwrap();
     drop(TcpStream::connect(bound).await.unwrap());
     drop(listener);
@@ -92,7 +93,7 @@ async fn the_port_is_free_again_when_the_listener_is_gone() {
 #[tokio::test]
 async fn the_listener_ends_with_the_node() {
     let server = server(&["bind=true"]).await;
-    let mut listener = bind(server.address, &loopback(), &[]).await.unwrap();
+    let mut listener = bind(server.addr, &loopback(), &[]).await.unwrap();
     drop(server);
     let error = soon(listener.accept()).await.err().unwrap();
     assert_eq!(error.why(), Why::Closed);
@@ -107,7 +108,7 @@ async fn unix_sockets_are_bound_too() {
         network: Network::Unix,
         addr: Addr::path(&*path),
     };
-    let mut listener = bind(server.address, &at, &[]).await.unwrap();
+    let mut listener = bind(server.addr, &at, &[]).await.unwrap();
     assert_eq!(listener.addr(), at.addr);
     let mut outside = UnixStream::connect(&path).await.unwrap();
     outside.write_all(b"hello").await.unwrap();
@@ -121,25 +122,25 @@ async fn unix_sockets_are_bound_too() {
 async fn refusals_say_why() {
     let failed = async |node, at: &Target| -> Error { bind(node, at, &[]).await.err().unwrap() };
     let shut = server(&[]).await;
-    let error = failed(shut.address, &loopback()).await;
+    let error = failed(shut.addr, &loopback()).await;
     assert_eq!((error.why(), error.at_side()), (Why::Denied, Side::Target));
 
     let open = server(&["bind=true"]).await;
-    let occupied = Target::tcp(open.address.into());
-    let error = failed(open.address, &occupied).await;
+    let occupied = Target::tcp(open.addr.into());
+    let error = failed(open.addr, &occupied).await;
     assert_eq!((error.why(), error.at_side()), (Why::NoRoute, Side::Node));
     let at = Target {
         network: Network::Unix,
         addr: Addr::path(Path::new("/no/such/directory/socket")),
     };
-    assert_eq!(failed(open.address, &at).await.why(), Why::NoRoute);
+    assert_eq!(failed(open.addr, &at).await.why(), Why::NoRoute);
 }
 
 #[tokio::test]
 async fn an_empty_host_is_bound_on_both_families() {
     let server = server(&["bind=true"]).await;
     let at = Target::tcp(Addr::Name("".into(), ports::tcp()));
-    let mut listener = bind(server.address, &at, &[]).await.unwrap();
+    let mut listener = bind(server.addr, &at, &[]).await.unwrap();
     assert_eq!(listener.addr().port(), at.addr.port());
     for host in ["127.0.0.1", "[::1]"] {
         let Ok(outside) = TcpStream::connect(format!("{host}:{}", at.addr.port())).await else {
@@ -178,7 +179,7 @@ async fn the_server_sends_the_bytes_of_the_original() {
         answer[at..].copy_from_slice(&port.to_be_bytes());
 
         let server = server(options).await;
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let mut stream = TcpStream::connect(server.addr).await.unwrap();
         stream.write_all(&request).await.unwrap();
         assert_eq!(read(&mut stream, answer.len()).await, answer, "{name}");
 

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use gost_core::addr::{Addr, Network, Target};
 use gost_service::SessionOptions;
+use gost_testbed::{Forbid, OneUser};
+use gost_testkit::soon;
 use gost_testkit::tcp::{Behaviour, Server};
 use serde_json::Value;
 use tokio::{
@@ -12,8 +14,7 @@ use tokio::{
 };
 
 use crate::support::{
-    Forbid, OneUser, Through, connector, golden, is_silent, read, read_all, serving, soon, start,
-    transcript, transcripts, unhex,
+    golden, is_silent, read, read_all, serving, start, transcript, transcripts, unhex, way,
 };
 
 const CONNECT: &str = golden!("relay-connect");
@@ -76,7 +77,7 @@ async fn hand_made_requests_are_answered_as_by_the_original() {
         if name.ends_with("unix domain path") {
             request = unix_request(path.to_str().unwrap());
         }
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let mut stream = TcpStream::connect(server.addr).await.unwrap();
         stream.write_all(&request).await.unwrap();
         let wanted =
             differs(name).map_or_else(|| unhex(&recorded["s2c"]), |hex| hex::decode(hex).unwrap());
@@ -108,7 +109,7 @@ async fn half_a_request_is_given_up_in_time() {
     let serving = serving(&[]).await.with_options(options).unwrap();
     let server = start(serving).await;
     for request in [&[1, 1, 0][..], &[1], &[]] {
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let mut stream = TcpStream::connect(server.addr).await.unwrap();
         stream.write_all(request).await.unwrap();
         assert_eq!(read_all(&mut stream).await, b"");
     }
@@ -161,7 +162,7 @@ async fn the_server_sends_the_pieces_of_the_original() {
             continue;
         };
         let server = start(serving(&nodelay(name, "server")).await).await;
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let mut stream = TcpStream::connect(server.addr).await.unwrap();
         let mut answers = pieces(&recorded, "s2c").into_iter();
         for (i, mut piece) in pieces(&recorded, "c2s").into_iter().enumerate() {
             if i == 0 {
@@ -239,7 +240,7 @@ async fn the_client_sends_the_pieces_of_the_original() {
         }
         let script = after.into_iter().zip(answers.iter().cloned()).collect();
         let (node, task) = scripted(script).await;
-        let through = Through::new(node, connector(&nodelay(name, "client"), auth).await);
+        let through = way(node, &nodelay(name, "client"), auth).await;
         let (request, len) = gost_relay::Request::parse(&sent[0]).unwrap().unwrap();
         let target = Target {
             network: Network::Tcp,

@@ -6,6 +6,8 @@ use gost_core::{
     Error, Side, Why,
     addr::{Addr, Network, Target},
 };
+use gost_testbed::{Forbid, OneUser, Running};
+use gost_testkit::soon;
 use gost_testkit::{
     payload::payload,
     tcp::{Behaviour, End, Server, reset},
@@ -16,10 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::support::{
-    Forbid, OneUser, Running, Through, client, connector, failed, read, read_all, server, serving,
-    soon, start,
-};
+use crate::support::{client, failed, read, read_all, server, serving, start, way};
 
 const NODELAY: [&[&str]; 3] = [&[], &["nodelay=false"], &["nodelay=true"]];
 
@@ -34,8 +33,8 @@ async fn through(
     server_options: &[&str],
 ) -> (TcpStream, Running, Running) {
     let server = server(server_options).await;
-    let client = client(server.address, tcp(target.address()), client_options).await;
-    let stream = TcpStream::connect(client.address).await.unwrap();
+    let client = client(server.addr, tcp(target.address()), client_options).await;
+    let stream = TcpStream::connect(client.addr).await.unwrap();
     (stream, client, server)
 }
 
@@ -155,7 +154,7 @@ async fn unix_targets_are_opened_at_the_server() {
     let path = dir.path().join("socket");
     let listener = UnixListener::bind(&path).unwrap();
     let server = server(&[]).await;
-    let through = Through::new(server.address, connector(&[], None).await);
+    let through = way(server.addr, &[], None).await;
     let target = Target {
         network: Network::Unix,
         addr: Addr::path(path),
@@ -195,12 +194,12 @@ async fn refusals_come_early_with_nodelay_and_late_without() {
     ] {
         let (server, target, auth) = refusing(kind).await;
         let options = ["nodelay=true", "connectTimeout=20s"];
-        let early = Through::new(server.address, connector(&options, auth).await);
+        let early = way(server.addr, &options, auth).await;
         let error = failed(soon(early.open(&tcp(target))).await);
         assert_eq!((error.why(), error.at_side()), (why, side), "{error}");
         assert!(error.node().is_some());
 
-        let late = Through::new(server.address, connector(&[], auth).await);
+        let late = way(server.addr, &[], auth).await;
         // More than the server reads with the request: what it leaves must not cut the answer off.
         for data in [&[][..], b"hello", &payload(7, 100_000)] {
             let conn = soon(late.open(&tcp(target))).await.unwrap();
@@ -220,7 +219,7 @@ async fn right_credentials_are_let_in() {
     let mut serving = serving(&[]).await;
     serving.policies.auther = Some(Arc::new(OneUser("user", "pass")));
     let server = start(serving).await;
-    let through = Through::new(server.address, connector(&[], Some(("user", "pass"))).await);
+    let through = way(server.addr, &[], Some(("user", "pass"))).await;
     let conn = through.open(&tcp(echo.address())).await.unwrap();
     let (mut stream, _) = conn.into_stream().unwrap();
     stream.write_all(b"ping").await.unwrap();
@@ -243,7 +242,7 @@ async fn a_node_that_is_no_relay_is_at_fault() {
             read_all(&mut stream).await
         });
         let options = ["nodelay=true", "connectTimeout=20s"];
-        let through = Through::new(node, connector(&options, None).await);
+        let through = way(node, &options, None).await;
         let error = failed(soon(through.open(&tcp(node))).await);
         assert_eq!((error.why(), error.at_side()), (why, Side::Node), "{error}");
         serving.await.unwrap();
@@ -253,10 +252,12 @@ async fn a_node_that_is_no_relay_is_at_fault() {
 #[tokio::test]
 async fn a_node_that_does_not_answer_does_not_hold_the_client_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let through = Through::new(
+    let through = way(
         listener.local_addr().unwrap(),
-        connector(&["nodelay=true", "connectTimeout=50ms"], None).await,
-    );
+        &["nodelay=true", "connectTimeout=50ms"],
+        None,
+    )
+    .await;
     let target = tcp(listener.local_addr().unwrap());
     let conn = soon(through.open(&target)).await.unwrap();
     let (mut stream, _) = conn.into_stream().unwrap();
@@ -272,7 +273,7 @@ async fn a_node_that_does_not_answer_does_not_hold_the_client_up() {
 async fn first_segments(echo: &Server) -> (Vec<u8>, Vec<u8>) {
     let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = client(node.local_addr().unwrap(), tcp(echo.address()), &[]).await;
-    let mut local = TcpStream::connect(client.address).await.unwrap();
+    let mut local = TcpStream::connect(client.addr).await.unwrap();
     local.write_all(b"ping").await.unwrap();
     let (mut near, _) = soon(node.accept()).await.unwrap();
     let mut request = vec![0; 100];
@@ -280,7 +281,7 @@ async fn first_segments(echo: &Server) -> (Vec<u8>, Vec<u8>) {
     request.truncate(n);
 
     let server = server(&[]).await;
-    let mut far = TcpStream::connect(server.address).await.unwrap();
+    let mut far = TcpStream::connect(server.addr).await.unwrap();
     far.write_all(&request).await.unwrap();
     let mut answer = vec![0; 100];
     let n = soon(far.read(&mut answer)).await.unwrap();

@@ -10,6 +10,7 @@ use gost_core::{
     policy::Answer,
     routing::{Choice, Hop, Node, Request},
 };
+use gost_testbed::Running;
 use gost_testkit::{
     tcp::{Behaviour, Server},
     udp,
@@ -19,7 +20,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::support::{Running, read, read_all, serving, start};
+use crate::support::{read, read_all, serving, start};
 
 /// One node at most.
 struct Only(Option<Arc<Node>>);
@@ -54,7 +55,7 @@ async fn the_node_is_reached_whatever_is_asked_for() {
     let echo = Server::start(Behaviour::Echo).await.unwrap();
     let server = server(Some(echo.address())).await;
     for request in REQUESTS {
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let mut stream = TcpStream::connect(server.addr).await.unwrap();
         stream
             .write_all(&[request, b"ping"].concat())
             .await
@@ -67,7 +68,7 @@ async fn the_node_is_reached_whatever_is_asked_for() {
 async fn datagrams_reach_it_too() {
     let echo = udp::Server::start(udp::Behaviour::Echo).await.unwrap();
     let server = server(Some(echo.address())).await;
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let mut stream = TcpStream::connect(server.addr).await.unwrap();
     stream
         .write_all(b"\x01\x81\0\x05\x04\0\x02\0\x01\0\x05hello")
         .await
@@ -82,7 +83,7 @@ async fn a_missing_node_and_a_dead_one_are_told_apart() {
     drop(closed);
     for (node, status) in [(None, 5), (Some(dead), 6)] {
         let server = server(node).await;
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let mut stream = TcpStream::connect(server.addr).await.unwrap();
         stream.write_all(REQUESTS[0]).await.unwrap();
         stream.shutdown().await.unwrap();
         assert_eq!(read_all(&mut stream).await, [1, status, 0, 0]);
@@ -94,8 +95,8 @@ async fn a_client_without_a_target_sends_an_empty_name() {
     let echo = Server::start(Behaviour::Echo).await.unwrap();
     let server = server(Some(echo.address())).await;
     let target = Target::tcp(Addr::Name("".into(), 0));
-    let client = crate::support::client(server.address, target, &[]).await;
-    let mut stream = TcpStream::connect(client.address).await.unwrap();
+    let client = crate::support::client(server.addr, target, &[]).await;
+    let mut stream = TcpStream::connect(client.addr).await.unwrap();
     stream.write_all(b"ping").await.unwrap();
     assert_eq!(read(&mut stream, 4).await, b"ping");
 }

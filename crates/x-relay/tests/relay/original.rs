@@ -10,6 +10,8 @@ use gost_core::{
 };
 use gost_net::udp::FlowOptions;
 use gost_service::{Service, Serving};
+use gost_testbed::{Running, To};
+use gost_testkit::soon;
 use gost_testkit::{
     PATIENCE, peers, ports,
     process::{Launch, Process},
@@ -22,7 +24,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::support::{Running, Through, To, client, connector, read, read_all, server, soon};
+use crate::support::{client, read, read_all, server, way};
 
 const PEER: &str = "gost-reference";
 const NODELAY: [&str; 2] = ["nodelay=false", "nodelay=true"];
@@ -84,9 +86,9 @@ async fn our_client_never_hangs_at_a_server_of_the_original() {
         for ours in NODELAY {
             let started = Instant::now();
             let speaks_first = client(node, Target::tcp(banner.address().into()), &[ours]).await;
-            greeted(speaks_first.address).await;
+            greeted(speaks_first.addr).await;
             let speaks_second = client(node, Target::tcp(echo.address().into()), &[ours]).await;
-            echoed(speaks_second.address).await;
+            echoed(speaks_second.addr).await;
             let took = started.elapsed();
             assert!(took < Duration::from_secs(5), "{theirs} {ours}: {took:?}");
         }
@@ -103,14 +105,14 @@ async fn a_client_of_the_original_never_hangs_at_our_server() {
         let server = server(&[ours]).await;
         for theirs in NODELAY {
             let Some((_process, local)) =
-                original_client(server.address, echo.address(), theirs).await
+                original_client(server.addr, echo.address(), theirs).await
             else {
                 return;
             };
             echoed(local).await;
             // Without nodelay it sends no request before it has data: no server can help that.
             if theirs == "nodelay=true" {
-                let local = original_client(server.address, banner.address(), theirs).await;
+                let local = original_client(server.addr, banner.address(), theirs).await;
                 greeted(local.unwrap().1).await;
             }
         }
@@ -125,7 +127,7 @@ async fn refusals_of_a_server_of_the_original_end_the_connection() {
     let dead = Target::tcp(Addr::from(SocketAddr::from(([127, 0, 0, 1], ports::tcp()))));
     for ours in NODELAY {
         let client = client(node, dead.clone(), &[ours]).await;
-        let mut stream = TcpStream::connect(client.address).await.unwrap();
+        let mut stream = TcpStream::connect(client.addr).await.unwrap();
         // It may be closed already.
         let _ = stream.write_all(b"ping").await;
         assert_eq!(read_all(&mut stream).await, b"");
@@ -139,7 +141,7 @@ async fn a_half_close_goes_on_to_a_server_of_the_original() {
         return;
     };
     let client = client(node, Target::tcp(sink.address().into()), &[]).await;
-    let mut stream = TcpStream::connect(client.address).await.unwrap();
+    let mut stream = TcpStream::connect(client.addr).await.unwrap();
     stream.write_all(b"all of it").await.unwrap();
     stream.shutdown().await.unwrap();
     assert_eq!(read_all(&mut stream).await, b"");
@@ -148,7 +150,7 @@ async fn a_half_close_goes_on_to_a_server_of_the_original() {
 
 /// A local UDP port of ours that leads to `target` through `node`.
 async fn our_udp(node: SocketAddr, target: SocketAddr, options: &str) -> (Service, SocketAddr) {
-    let out = Arc::new(Through::new(node, connector(&[options], None).await));
+    let out = Arc::new(way(node, &[options], None).await);
     let door = Door::default();
     let listener = gost_net::udp::listen("127.0.0.1:0", FlowOptions::default(), &door);
     let serving = Serving::new(Arc::new(To(Target::udp(target.into()))), out);
@@ -188,7 +190,7 @@ async fn datagrams_of_a_client_of_the_original_go_through_our_server() {
         for theirs in NODELAY {
             let port = ports::udp();
             let local = format!("udp://127.0.0.1:{port}/{}?keepalive=true", echo.address());
-            let node = format!("relay://{}?{theirs}", server.address);
+            let node = format!("relay://{}?{theirs}", server.addr);
             let Some(mut process) = launch(&["-L", &local, "-F", &node]) else {
                 return;
             };
@@ -206,8 +208,7 @@ async fn a_remote_udp_port_at_our_server_serves_a_client_of_the_original() {
     for host in ["127.0.0.1", ""] {
         let port = ports::udp();
         let remote = format!("rudp://{host}:{port}/{}", echo.address());
-        let Some(mut process) =
-            launch(&["-L", &remote, "-F", &format!("relay://{}", server.address)])
+        let Some(mut process) = launch(&["-L", &remote, "-F", &format!("relay://{}", server.addr)])
         else {
             return;
         };
@@ -221,7 +222,7 @@ async fn a_remote_udp_port_at_a_server_of_the_original_serves_us() {
     let Some((_process, node)) = original_server("bind=true").await else {
         return;
     };
-    let through = Through::new(node, connector(&[], None).await);
+    let through = way(node, &[], None).await;
     let (ask, how) = (Ask::default(), BindOptions::default());
     // Without a host, which the original's own client does not manage.
     let at = Target::udp(Addr::Name("".into(), ports::udp()));
@@ -252,7 +253,7 @@ async fn a_remote_port_at_our_server_serves_a_client_of_the_original() {
             for target in [&echo, &banner] {
                 let port = ports::tcp();
                 let remote = format!("rtcp://{host}:{port}/{}", target.address());
-                let node = format!("relay://{}?{version}", server.address);
+                let node = format!("relay://{}?{version}", server.addr);
                 let Some(mut process) = launch(&["-L", &remote, "-F", &node]) else {
                     return;
                 };
@@ -274,7 +275,7 @@ async fn a_remote_port_at_a_server_of_the_original_serves_us() {
         let Some((_process, node)) = original_server(&format!("bind=true&{version}")).await else {
             return;
         };
-        let through = Through::new(node, connector(&[version], None).await);
+        let through = way(node, &[version], None).await;
         let (ask, how) = (Ask::default(), BindOptions::default());
         let at = Target::tcp(Addr::Name("".into(), ports::tcp()));
         let mut listener = soon(through.bind(&at, &ask, &how)).await.unwrap();

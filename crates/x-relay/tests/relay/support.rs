@@ -2,23 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use gost_core::{
-    Error, Result,
-    addr::{Addr, Target},
-    build::{Build, Door},
-    conn::Conn,
-    handler::{Handler, Next},
-    listener::Listener,
-    outbound::{Ask, BindOptions, Connector, NodeAddr, NodeCx, Outbound, PathId},
-    policy::{Answer, Asker, Authenticator, Bypass, BypassQuery, Credentials},
-    registry::Registry,
-    session::{Session, Upstream},
-    values::Values,
-};
-use gost_net::{listen, sockets::Sockets};
-use gost_service::{Service, Serving};
-use gost_testkit::PATIENCE;
+use gost_core::{Error, Result, addr::Target, conn::Conn, handler::Handler, registry::Registry};
+use gost_net::sockets::Sockets;
+use gost_service::Serving;
+use gost_testbed::{Running, Through, To, credentials, listen, make, through, values};
+use gost_testkit::soon;
 use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -62,52 +50,15 @@ fn registry() -> Arc<Registry> {
     Arc::new(registry)
 }
 
-/// Options from pairs such as `nodelay=true`.
-fn values(pairs: &[&str]) -> Values {
-    pairs.iter().fold(Values::new(), |values, pair| {
-        let (key, value) = pair.split_once('=').unwrap();
-        values.with(key, value)
-    })
-}
-
 /// The relay handler with options.
 pub(crate) async fn handler(pairs: &[&str]) -> Arc<dyn Handler> {
-    let registry = registry();
-    let build = Build::new(registry.clone());
-    registry
-        .make::<dyn Handler>("relay", &values(pairs), build)
-        .await
-        .unwrap()
+    make::<dyn Handler>(&registry(), "relay", &values(&pairs.join("&"))).await
 }
 
-/// The relay connector with options.
-pub(crate) async fn connector(pairs: &[&str], auth: Option<(&str, &str)>) -> Arc<dyn Connector> {
-    let registry = registry();
-    let mut build = Build::new(registry.clone());
-    build.auth = auth.map(|(username, password)| Credentials {
-        username: username.into(),
-        password: password.into(),
-    });
-    registry
-        .make::<dyn Connector>("relay", &values(pairs), build)
-        .await
-        .unwrap()
-}
-
-/// A service on a port of the system's choice.
-pub(crate) struct Running {
-    pub(crate) service: Service,
-    pub(crate) address: SocketAddr,
-}
-
-/// Starts a service.
-pub(crate) async fn start(serving: Serving) -> Running {
-    let door = Door::default();
-    let options = listen::TcpOptions::default();
-    let listener = listen::tcp("127.0.0.1:0", &options, &door).await.unwrap();
-    let service = Service::start("test", Box::new(listener), serving);
-    let address = service.addr().ip().unwrap();
-    Running { service, address }
+/// The way through a relay node with options.
+pub(crate) async fn way(node: SocketAddr, pairs: &[&str], auth: Option<(&str, &str)>) -> Through {
+    let auth = auth.map(|(user, password)| credentials(user, password));
+    through(&registry(), "relay", &values(&pairs.join("&")), auth, node).await
 }
 
 /// A relay server with options.
@@ -120,107 +71,15 @@ pub(crate) async fn serving(pairs: &[&str]) -> Serving {
     Serving::new(handler(pairs).await, Arc::new(Sockets::default()))
 }
 
+/// Starts a service on a port of the system's choice.
+pub(crate) async fn start(serving: Serving) -> Running {
+    Running::start(listen().await, serving)
+}
+
 /// A service whose clients all reach one target through a relay node.
 pub(crate) async fn client(node: SocketAddr, target: Target, pairs: &[&str]) -> Running {
-    let out = Arc::new(Through::new(node, connector(pairs, None).await));
+    let out = Arc::new(way(node, pairs, None).await);
     start(Serving::new(Arc::new(To(target)), out)).await
-}
-
-/// Hands every client to one target, whatever it says.
-pub(crate) struct To(pub(crate) Target);
-
-#[async_trait]
-impl Handler for To {
-    async fn handle(&self, conn: Conn, session: &mut Session) -> Result<Next> {
-        let upstream: Upstream = session.open(&self.0).await?;
-        Ok(Next::Relay(conn, upstream))
-    }
-}
-
-/// The way out through one relay node over TCP.
-pub(crate) struct Through {
-    node: NodeAddr,
-    connector: Arc<dyn Connector>,
-    sockets: Arc<dyn Outbound>,
-}
-
-impl Through {
-    pub(crate) fn new(node: SocketAddr, connector: Arc<dyn Connector>) -> Self {
-        Self {
-            node: NodeAddr::new(node.into()),
-            connector,
-            sockets: Arc::new(Sockets::default()),
-        }
-    }
-
-    async fn dial(&self, ask: &Ask) -> Result<Conn> {
-        let target = Target::tcp(self.node.addr.clone());
-        self.sockets.connect(&target, ask).await
-    }
-
-    fn cx<'a>(&'a self, ask: &'a Ask) -> NodeCx<'a> {
-        NodeCx {
-            node: &self.node,
-            sockets: &self.sockets,
-            ask,
-        }
-    }
-
-    /// Connects outside of any service.
-    pub(crate) async fn open(&self, to: &Target) -> Result<Conn> {
-        self.connect(to, &Ask::default()).await
-    }
-}
-
-#[async_trait]
-impl Outbound for Through {
-    async fn connect(&self, to: &Target, ask: &Ask) -> Result<Conn> {
-        let over = self.dial(ask).await?;
-        self.connector.connect(over, to, &self.cx(ask)).await
-    }
-
-    async fn bind(&self, at: &Target, ask: &Ask, how: &BindOptions) -> Result<Box<dyn Listener>> {
-        let over = self.dial(ask).await?;
-        self.connector.bind(over, at, how, &self.cx(ask)).await
-    }
-
-    fn path(&self) -> PathId {
-        PathId::direct().and("node")
-    }
-}
-
-/// Knows one user.
-pub(crate) struct OneUser(pub(crate) &'static str, pub(crate) &'static str);
-
-impl Authenticator for OneUser {
-    fn authenticate<'a>(
-        &'a self,
-        given: &'a Credentials,
-        _: &'a Asker,
-    ) -> Answer<'a, Option<String>> {
-        let right = given.username == self.0 && given.password == self.1;
-        Answer::Now(right.then(|| given.username.clone()))
-    }
-}
-
-/// Forbids some addresses and names.
-pub(crate) struct Forbid(pub(crate) fn(&Addr) -> bool);
-
-impl Bypass for Forbid {
-    fn is_whitelist(&self) -> bool {
-        false
-    }
-
-    fn contains<'a>(&'a self, query: &'a BypassQuery, _: &'a Asker) -> Answer<'a, bool> {
-        Answer::Now((self.0)(&query.target.addr))
-    }
-}
-
-/// What must take milliseconds, with a bound.
-pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, what)
-        .await
-        .expect("it takes too long")
 }
 
 /// Reads exactly `len` bytes.

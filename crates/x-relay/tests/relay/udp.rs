@@ -13,6 +13,8 @@ use gost_core::{
 };
 use gost_net::udp::FlowOptions;
 use gost_service::{Service, Serving};
+use gost_testbed::{Forbid, Running, To};
+use gost_testkit::soon;
 use gost_testkit::{
     PATIENCE,
     payload::payload,
@@ -25,15 +27,14 @@ use tokio::{
 };
 
 use crate::support::{
-    Forbid, Running, Through, To, connector, failed, golden, read, read_all, server, serving, soon,
-    start, transcript, unhex,
+    failed, golden, read, read_all, server, serving, start, transcript, unhex, way,
 };
 
 const UDP_BIND: &str = golden!("relay-udp-bind");
 
 /// A local UDP port whose clients all reach one target through a relay node.
 async fn forward(node: SocketAddr, target: SocketAddr, options: &[&str]) -> (Service, SocketAddr) {
-    let out = Arc::new(Through::new(node, connector(options, None).await));
+    let out = Arc::new(way(node, options, None).await);
     let flows = FlowOptions::default();
     let door = Door::default();
     let listener = gost_net::udp::listen("127.0.0.1:0", flows, &door);
@@ -70,7 +71,7 @@ async fn datagrams_of_every_size_and_many_clients() {
     let echo = Server::start(Behaviour::Echo).await.unwrap();
     for nodelay in [&[][..], &["nodelay=true"]] {
         let server = server(nodelay).await;
-        let (_service, local) = forward(server.address, echo.address(), nodelay).await;
+        let (_service, local) = forward(server.addr, echo.address(), nodelay).await;
         let mut clients = Vec::new();
         for _ in 0..8 {
             clients.push(client(local).await.unwrap());
@@ -89,7 +90,7 @@ async fn datagrams_of_every_size_and_many_clients() {
 async fn bursts_arrive_whole() {
     let echo = Server::start(Behaviour::Echo).await.unwrap();
     let server = server(&[]).await;
-    let (_service, local) = forward(server.address, echo.address(), &[]).await;
+    let (_service, local) = forward(server.addr, echo.address(), &[]).await;
     let client = client(local).await.unwrap();
     for i in 0..50_u8 {
         client.send(&vec![i; 500]).await.unwrap();
@@ -118,7 +119,7 @@ async fn a_connected_conversation_is_on_the_wire_as_recorded() {
         }
     });
     let server = server(&["nodelay=false"]).await;
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let mut stream = TcpStream::connect(server.addr).await.unwrap();
     let mut pairs = 0;
     for event in data {
         let mut bytes = unhex(&event["hex"]);
@@ -136,7 +137,7 @@ async fn a_connected_conversation_is_on_the_wire_as_recorded() {
 }
 
 async fn associate(server: &Running) -> gost_core::Result<Conn> {
-    let through = Through::new(server.address, connector(&[], None).await);
+    let through = way(server.addr, &[], None).await;
     soon(through.open(&Target::udp(Addr::Any))).await
 }
 
@@ -218,7 +219,7 @@ async fn binding_has_to_be_switched_on() {
 #[tokio::test]
 async fn a_remote_port_has_a_flow_for_each_client() {
     let server = server(&["bind=true"]).await;
-    let through = Through::new(server.address, connector(&[], None).await);
+    let through = way(server.addr, &[], None).await;
     let at = Target::udp(Addr::parse("127.0.0.1:0").unwrap());
     let (ask, how) = (Ask::default(), BindOptions::default());
     let listener = through.bind(&at, &ask, &how);
@@ -265,7 +266,7 @@ async fn the_requests_to_listen_are_those_of_the_original() {
         let wanted = unhex(&recorded["events"][1]["hex"]);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let node = listener.local_addr().unwrap();
-        let through = Through::new(node, connector(&[], None).await);
+        let through = way(node, &[], None).await;
         let at = Target::udp(Addr::parse(at).unwrap());
         let (ask, how) = (Ask::default(), BindOptions::default());
         let answering = async {
@@ -288,7 +289,7 @@ async fn wildcards_may_be_spelt_in_the_way_of_the_original() {
         let mut request = vec![1, 0x82, 0, 12 + len, 4, 0, 2, 0, 1, 2, 0, 4 + len, 3, len];
         request.extend_from_slice(address.as_bytes());
         request.extend_from_slice(&[0, 0]);
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let mut stream = TcpStream::connect(server.addr).await.unwrap();
         stream.write_all(&request).await.unwrap();
         assert_eq!(read(&mut stream, 2).await, [1, 0], "{address:?}");
     }

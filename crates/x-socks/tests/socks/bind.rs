@@ -1,12 +1,14 @@
 //! Ports that a server opens for its client.
 
 use gost_core::prelude::*;
+use gost_testbed::Through;
+use gost_testkit::soon;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpStream, UdpSocket},
 };
 
-use crate::support::{Raw, WATCH, open, soon, via};
+use crate::support::{Raw, WATCH, open, via};
 
 fn port(reply: &str) -> u16 {
     u16::from_str_radix(&reply[reply.len() - 4..], 16).unwrap()
@@ -178,7 +180,7 @@ async fn free_port() -> u16 {
 }
 
 /// Binds a port at a server, and lets two visitors at once talk through it.
-async fn two_visitors(way: &crate::support::Via) {
+async fn two_visitors(way: &Through) {
     let how = BindOptions {
         mux: true,
         ..BindOptions::default()

@@ -1,10 +1,11 @@
 //! Clients that others wrote.
 
+use gost_testbed::{OneUser, Running, serve};
 use std::{path::PathBuf, process::Command, sync::Arc};
 
 use gost_testkit::{PATIENCE, peers, process::Launch, tcp, udp};
 
-use crate::support::{Only, Running, handler, open, serve};
+use crate::support::{handler, open};
 
 /// What a program prints, and whether it succeeded.
 async fn run(program: PathBuf, args: &[&str]) -> (bool, String) {
@@ -17,7 +18,7 @@ async fn run(program: PathBuf, args: &[&str]) -> (bool, String) {
 
 async fn guarded(name: &str, password: &'static str) -> Running {
     serve(handler(name, "").await, |serving| {
-        serving.policies.auther = Some(Arc::new(Only("user", password)));
+        serving.policies.auther = Some(Arc::new(OneUser("user", password)));
     })
     .await
 }
@@ -113,7 +114,7 @@ async fn pysocks_talks_over_tcp_and_udp() {
     let four = open("socks4", "").await;
     let five = open("socks5", "udp=true").await;
     let guarded = serve(handler("socks5", "udp=true").await, |serving| {
-        serving.policies.auther = Some(Arc::new(Only("user", "pass")));
+        serving.policies.auther = Some(Arc::new(OneUser("user", "pass")));
     })
     .await;
     for (kind, version, server, user, password) in [

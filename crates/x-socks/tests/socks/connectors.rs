@@ -2,6 +2,8 @@
 //! of the answers.
 
 use gost_core::{packet::Batch, prelude::*};
+use gost_testbed::{OneUser, Through, serve};
+use gost_testkit::soon;
 use gost_testkit::{
     tcp::{Behaviour, Server},
     udp,
@@ -13,7 +15,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::support::{Only, Via, handler, open, serve, soon, transcripts, unhex, via};
+use crate::support::{handler, open, transcripts, unhex, via};
 
 const SOCKS5: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -69,7 +71,7 @@ fn transcript(json: &str, name: &str) -> Value {
     found.unwrap_or_else(|| panic!("no transcript {name}"))
 }
 
-async fn connect(via: &Via, to: &str) -> Result<Conn> {
+async fn connect(via: &Through, to: &str) -> Result<Conn> {
     soon(via.connect(&Target::tcp(Addr::parse(to).unwrap()), &Ask::default())).await
 }
 
@@ -368,7 +370,7 @@ async fn a_user_is_sent_only_to_who_asks() {
     connect(&way, &target.address().to_string()).await.unwrap();
 
     let guarded = serve(handler("socks5", "").await, |serving| {
-        serving.policies.auther = Some(std::sync::Arc::new(Only("user", "pass")));
+        serving.policies.auther = Some(std::sync::Arc::new(OneUser("user", "pass")));
     })
     .await;
     let way = via("socks5", "", Some(("user", "pass")), guarded.addr).await;

@@ -1,9 +1,10 @@
 //! What was recorded of the original, held against our servers.
 
+use gost_testbed::{Forbid, OneUser, Running, serve};
 use gost_testkit::tcp::{Behaviour, Server};
 use serde_json::Value;
 
-use crate::support::{Forbid, Only, Raw, Running, handler, open, serve, transcripts};
+use crate::support::{Raw, handler, open, transcripts};
 
 const SOCKS5: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -19,7 +20,7 @@ const RECORDED: &str = "a115";
 
 async fn with_auth(name: &str, query: &str) -> Running {
     serve(handler(name, query).await, |serving| {
-        serving.policies.auther = Some(std::sync::Arc::new(Only("user", "pass")));
+        serving.policies.auther = Some(std::sync::Arc::new(OneUser("user", "pass")));
     })
     .await
 }
@@ -92,7 +93,9 @@ async fn every_command_and_what_becomes_of_it() {
         }
         let server = if query.contains("bypass") {
             serve(handler("socks5", query).await, |serving| {
-                serving.policies.bypass = Some(std::sync::Arc::new(Forbid("127.0.0.1")));
+                serving.policies.bypass = Some(std::sync::Arc::new(Forbid(|addr| {
+                    addr.host() == "127.0.0.1"
+                })));
             })
             .await
         } else {
@@ -172,12 +175,14 @@ async fn socks4_conversations() {
         let line = text(&transcript, "server");
         let server = serve(handler("socks4", "").await, |serving| {
             if line.contains("user:pass@") {
-                serving.policies.auther = Some(std::sync::Arc::new(Only("user", "pass")));
+                serving.policies.auther = Some(std::sync::Arc::new(OneUser("user", "pass")));
             } else if line.contains("user@") {
-                serving.policies.auther = Some(std::sync::Arc::new(Only("user", "")));
+                serving.policies.auther = Some(std::sync::Arc::new(OneUser("user", "")));
             }
             if line.contains("bypass") {
-                serving.policies.bypass = Some(std::sync::Arc::new(Forbid("127.0.0.1")));
+                serving.policies.bypass = Some(std::sync::Arc::new(Forbid(|addr| {
+                    addr.host() == "127.0.0.1"
+                })));
             }
         })
         .await;

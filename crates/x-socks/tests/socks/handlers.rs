@@ -1,11 +1,12 @@
 //! What our handlers do that no recording shows.
 
+use gost_testbed::{Forbid, OneUser, serve};
 use std::{sync::Arc, time::Duration};
 
 use gost_testkit::tcp::{Behaviour, Server};
 use tokio::{io::AsyncWriteExt as _, time::Instant};
 
-use crate::support::{Forbid, Only, Raw, address_hex, handler, open, serve};
+use crate::support::{Raw, address_hex, handler, open};
 
 #[tokio::test]
 async fn bytes_may_come_one_by_one_and_all_at_once() {
@@ -56,7 +57,7 @@ async fn half_close_reaches_the_target() {
 async fn rules_see_the_address_in_every_spelling() {
     let target = Server::start(Behaviour::Echo).await.unwrap();
     let server = serve(handler("socks5", "").await, |serving| {
-        serving.policies.bypass = Some(Arc::new(Forbid("127.0.0.1")));
+        serving.policies.bypass = Some(Arc::new(Forbid(|addr| addr.host() == "127.0.0.1")));
     })
     .await;
     let port = format!("{:04x}", target.port());
@@ -123,7 +124,7 @@ async fn an_endless_user_id_ends_soon() {
 async fn a_silent_client_is_cut_at_every_stage() {
     let server = serve(handler("socks5", "").await, |serving| {
         serving.options.read_timeout = Duration::from_millis(300);
-        serving.policies.auther = Some(Arc::new(Only("user", "pass")));
+        serving.policies.auther = Some(Arc::new(OneUser("user", "pass")));
     })
     .await;
     for said in [
@@ -147,7 +148,7 @@ async fn clients_in_the_list_need_no_password() {
     let target = Server::start(Behaviour::Echo).await.unwrap();
     let handler = handler("socks5", "").await;
     let server = serve(handler, |serving| {
-        serving.policies.auther = Some(Arc::new(Only("user", "pass")));
+        serving.policies.auther = Some(Arc::new(OneUser("user", "pass")));
         let options = gost_service::SessionOptions {
             skip_auth: vec!["127.0.0.0/8".into()],
             ..gost_service::SessionOptions::default()
@@ -169,7 +170,7 @@ async fn clients_in_the_list_need_no_password() {
 async fn names_are_resolved_where_the_way_out_is_direct() {
     let direct = open("socks5", "tor=true").await;
     let ruled = serve(handler("socks5", "tor=true").await, |serving| {
-        serving.policies.bypass = Some(Arc::new(Forbid("127.0.0.1")));
+        serving.policies.bypass = Some(Arc::new(Forbid(|addr| addr.host() == "127.0.0.1")));
     })
     .await;
     let out = crate::support::via("socks5", "", None, direct.addr).await;

@@ -6,6 +6,8 @@ use std::{
 };
 
 use gost_core::prelude::*;
+use gost_testbed::{OneUser, Running, Through, serve};
+use gost_testkit::soon;
 use gost_testkit::{
     peers, ports,
     process::{Launch, Process},
@@ -18,7 +20,7 @@ use tokio::{
 
 use crate::{
     connectors::ask,
-    support::{Only, Running, Via, handler, open, serve, soon, via},
+    support::{handler, open, via},
 };
 
 fn reference() -> Option<PathBuf> {
@@ -48,7 +50,7 @@ async fn echoes(conn: Conn) {
     }
 }
 
-async fn connect(way: &Via, to: &Target) -> Conn {
+async fn connect(way: &Through, to: &Target) -> Conn {
     soon(way.connect(to, &Ask::default())).await.unwrap()
 }
 
@@ -191,9 +193,9 @@ async fn its_connector_at_our_server() {
         let ours = serve(handler(scheme, "").await, |serving| {
             if user == "user" {
                 let only = if password.is_empty() {
-                    Only("user", "")
+                    OneUser("user", "")
                 } else {
-                    Only("user", "pass")
+                    OneUser("user", "pass")
                 };
                 serving.policies.auther = Some(Arc::new(only));
             }

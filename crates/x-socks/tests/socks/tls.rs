@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use gost_core::{outbound::Upgrade, policy::Credentials, prelude::*};
+use gost_testbed::{OneUser, Running, Through, serve};
+use gost_testkit::soon;
 use gost_testkit::tcp::{Behaviour, Server};
 use gost_x_socks::v5::{Socks5Connector, Socks5ConnectorOptions, Socks5Handler, Socks5Options};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{Only, Raw, Running, Via, address_hex, serve, soon};
+use crate::support::{Raw, address_hex};
 
 /// Both ends say a word, and go on as before.
 struct Word;
@@ -39,7 +41,7 @@ async fn server(options: Socks5Options, auth: bool) -> Running {
     let handler = Socks5Handler::new(options, Some(Arc::new(Word))).unwrap();
     serve(Arc::new(handler), |serving| {
         if auth {
-            serving.policies.auther = Some(Arc::new(Only("user", "pass")));
+            serving.policies.auther = Some(Arc::new(OneUser("user", "pass")));
         }
     })
     .await
@@ -123,11 +125,7 @@ async fn our_two_sides_meet_inside() {
             });
             let options = Socks5ConnectorOptions::default();
             let connector = Socks5Connector::new(options, credentials, Some(Arc::new(Word)));
-            let way = Via {
-                connector: Arc::new(connector.unwrap()),
-                node: NodeAddr::new(server.addr.into()),
-                sockets: Arc::new(gost_net::sockets::Sockets::default()),
-            };
+            let way = Through::tcp(server.addr, Arc::new(connector.unwrap()));
             let conn = soon(way.connect(&to, &Ask::default())).await.unwrap();
             let (mut stream, _) = conn.into_stream().unwrap();
             stream.write_all(b"ping").await.unwrap();

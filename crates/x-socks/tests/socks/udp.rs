@@ -1,10 +1,12 @@
 //! Datagrams, as raw clients send them.
 
 use gost_core::prelude::*;
+use gost_testbed::{Forbid, Running, serve};
+use gost_testkit::soon;
 use gost_testkit::udp::{Behaviour, Server};
 use tokio::net::UdpSocket;
 
-use crate::support::{Forbid, Raw, Running, WATCH, address_hex, handler, open, serve, soon, unhex};
+use crate::support::{Raw, WATCH, address_hex, handler, open, unhex};
 
 /// An association and the client's socket, connected to the server's.
 struct Association {
@@ -136,7 +138,7 @@ async fn rules_are_asked_about_targets_and_not_about_the_client() {
         .unwrap();
     for command in ["03", "f3"] {
         let server = serve(handler("socks5", "udp=true").await, |serving| {
-            serving.policies.bypass = Some(Arc::new(Forbid("127.0.0.1")));
+            serving.policies.bypass = Some(Arc::new(Forbid(|addr| addr.host() == "127.0.0.1")));
         })
         .await;
         let (bad, good) = (
