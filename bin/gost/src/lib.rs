@@ -71,6 +71,8 @@ pub fn components() -> Registry {
     gost_x_admission::register(&mut registry);
     #[cfg(feature = "hosts")]
     gost_x_hosts::register(&mut registry);
+    #[cfg(feature = "resolver")]
+    gost_x_resolver::register(&mut registry);
     #[cfg(feature = "limiter")]
     gost_x_limiter::register(&mut registry);
     registry

@@ -9,7 +9,7 @@ use gost_config::{Config, Problem};
 use gost_core::{
     build::{Build, HeldSockets, Named, TlsSettings},
     options::Options,
-    policy::{Admission, Authenticator, Bypass, ConnLimiter, HostMapper, RateLimiter},
+    policy::{Admission, Authenticator, Bypass, ConnLimiter, HostMapper, RateLimiter, Resolver},
     registry::{Kind, Registry},
     routing::{Chain, Hop},
     values::{Mark, Value, Values},
@@ -87,6 +87,9 @@ impl<'a> Builder<'a> {
         for hosts in &config.hosts {
             named.keep::<dyn HostMapper>(&hosts.name, &before);
         }
+        for resolver in &config.resolvers {
+            named.keep::<dyn Resolver>(&resolver.name, &before);
+        }
         for bypass in &config.bypasses {
             named.keep::<dyn Bypass>(&bypass.name, &before);
         }
@@ -158,6 +161,12 @@ impl<'a> Builder<'a> {
         for hosts in &self.config.hosts {
             match self.hosts(hosts).await {
                 Ok(made) => self.fill::<dyn HostMapper>(&hosts.name, made),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for resolver in &self.config.resolvers {
+            match self.resolver(resolver).await {
+                Ok(made) => self.fill::<dyn Resolver>(&resolver.name, made),
                 Err(problem) => problems.push(problem),
             }
         }

@@ -75,7 +75,6 @@ impl Check<'_> {
             )*};
         }
         refuse!(
-            resolvers => "resolvers",
             ingresses => "ingresses", routers => "routers", sds => "sds", recorders => "recorders",
             rewriters => "rewriters", caches => "caches", limiters => "limiters", quotas => "quotas",
             observers => "observers", loggers => "loggers"
@@ -92,6 +91,9 @@ impl Check<'_> {
                     self.unsupported_keys(&item.place, &loaders);
                 }
             )*};
+        }
+        for resolver in &config.resolvers {
+            self.unsupported_keys(&resolver.place, &[(resolver.plugin.is_some(), "plugin")]);
         }
         loaders!(authers admissions bypasses hosts climiters rlimiters);
         self.files(config.tls.as_ref());

@@ -15,6 +15,7 @@ mod nodes;
 mod options;
 mod parts;
 mod policies;
+mod resolvers;
 mod routers;
 mod services;
 

@@ -25,6 +25,7 @@ use crate::{
     options::{HopOptions, NodeOptions},
     parts,
     policies::BypassNames,
+    resolvers::NamesOf,
 };
 
 /// A node as a member of a hop.
@@ -90,12 +91,12 @@ impl Builder<'_> {
             connector: self.connector(&place, node).await?,
         };
         let network = Network::parse(&node.network);
-        let hosts = or(&node.hosts, &hop.hosts);
+        let names = NamesOf::node(node, &hop.hosts, &hop.resolver);
         let wanted = (
             Same(transport.dialer.clone()),
             Same(transport.connector.clone()),
             (addr.clone(), network, sockets.clone()),
-            hosts.to_owned(),
+            names.wanted(),
             node.metadata.clone(),
         );
         let make = async {
@@ -103,7 +104,7 @@ impl Builder<'_> {
             made.hop = hop_name.into();
             made.network = network;
             made.transport = Some(transport);
-            made.names = self.names(hosts, &node.place)?;
+            made.names = self.names(&names, &node.place)?;
             made.sockets = Some(Arc::new(Sockets::new(sockets, made.names.clone())));
             made.values = node.metadata.clone();
             Ok(Arc::new(made))
@@ -282,6 +283,7 @@ struct Choosing<'a> {
 pub(crate) struct Inherited {
     options: HopOptions,
     hosts: String,
+    resolver: String,
 }
 
 /// What the nodes of a hop inherit.
@@ -295,6 +297,7 @@ pub(crate) fn inherited(hop: &config::Hop) -> Inherited {
     Inherited {
         options,
         hosts: hop.hosts.clone(),
+        resolver: hop.resolver.clone(),
     }
 }
 

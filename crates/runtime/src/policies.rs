@@ -126,7 +126,12 @@ impl Builder<'_> {
     }
 
     /// What a key names; nothing when it is empty.
-    fn by_name<K>(&self, name: &str, place: &Place, key: &str) -> Result<Option<Ref<K>>, Problem>
+    pub(crate) fn by_name<K>(
+        &self,
+        name: &str,
+        place: &Place,
+        key: &str,
+    ) -> Result<Option<Ref<K>>, Problem>
     where
         K: Kind + ?Sized,
         K::Made: Clone + Sync,
@@ -153,8 +158,8 @@ impl Builder<'_> {
             .collect()
     }
 
-    /// Who turns names into addresses, from the names of a table.
-    pub(crate) fn names(&self, hosts: &str, place: &Place) -> Result<Names, Problem> {
+    /// Who turns names into addresses by a table, by its name.
+    pub(crate) fn hosts_names(&self, hosts: &str, place: &Place) -> Result<Names, Problem> {
         let mut made = Names::default();
         let found = self.by_name::<dyn HostMapper>(hosts, place, "hosts")?;
         made.hosts = found.map(|named| Arc::new(NamedHosts(named)) as _);

@@ -21,6 +21,7 @@ use crate::{
     choosing::{probe_options, selector},
     hops::Content,
     options::ServiceOptions,
+    resolvers::NamesOf,
 };
 
 /// What the way out of a handler or listener is configured to be.
@@ -78,10 +79,10 @@ impl Builder<'_> {
         let sockets = service_sockets(service, options);
         let wanted = (
             (way.clone(), sockets.clone()),
-            (options.dial_timeout, service.hosts.clone()),
+            (options.dial_timeout, NamesOf::service(service).wanted()),
         );
         let make = async {
-            let names = self.names(&service.hosts, &service.place)?;
+            let names = self.names(&NamesOf::service(service), &service.place)?;
             let direct = Arc::new(Sockets::new(sockets.clone(), names.clone()));
             let mut router = Router::new(direct)
                 .with_names(names.clone())

@@ -17,6 +17,7 @@ use crate::{
     kept::{Files, Same},
     options::ServiceOptions,
     parts,
+    resolvers::NamesOf,
     routers::Way,
 };
 
@@ -52,7 +53,7 @@ impl Builder<'_> {
             serving.dial_timeout = options.dial_timeout;
             serving.policies.auther = self.authers(&config).await?;
             serving.policies.admissions = self.admissions(service)?;
-            serving.policies.names = self.names(&service.hosts, &service.place)?;
+            serving.policies.names = self.names(&NamesOf::service(service), &service.place)?;
             serving.policies.conn_limiter = self.conn_limiter(service)?;
             serving.policies.rate_limiter = self.rate_limiter(service)?;
             serving.policies.bypass = self.service_bypass(service)?;
