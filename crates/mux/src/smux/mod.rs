@@ -3,6 +3,8 @@
 
 mod arena;
 mod driver;
+#[cfg(test)]
+mod interleaving;
 mod state;
 mod stream;
 

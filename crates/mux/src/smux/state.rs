@@ -86,6 +86,18 @@ impl Handle {
         accepting: Accepting,
         settings: &MuxSettings,
     ) -> Result<Self> {
+        let (handle, driver) = Self::new(conn, side, accepting, settings)?;
+        tokio::spawn(driver.run());
+        Ok(handle)
+    }
+
+    /// A session over a connection, and what has to drive it.
+    pub(super) fn new(
+        conn: Conn,
+        side: Side,
+        accepting: Accepting,
+        settings: &MuxSettings,
+    ) -> Result<(Self, Driver)> {
         let (io, meta) = conn.into_stream()?;
         let now = Instant::now();
         let session = Session::new(settings.smux.clone(), side, now.into_std())
@@ -109,8 +121,8 @@ impl Handle {
             max_accepted: settings.max_accepted,
             ended: Notify::new(),
         });
-        tokio::spawn(Driver::new(io, shared.clone()).run());
-        Ok(Self(shared))
+        let driver = Driver::new(io, shared.clone());
+        Ok((Self(shared), driver))
     }
 
     /// What is known of the connection.
@@ -222,6 +234,8 @@ impl Drop for Handle {
 
 impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        #[cfg(test)]
+        super::interleaving::point();
         self.state.lock()
     }
 
