@@ -7,7 +7,7 @@ use gost_core::error::{Error, Phase, Why};
 #[non_exhaustive]
 pub enum DnsError {
     /// The address of a server can't be read.
-    #[error("{0:?} is not the address of a name server: {1}")]
+    #[error("not the address of a name server: {1}")]
     Server(String, &'static str),
     /// A host has a name that DNS can't have.
     #[error("{0:?} can't be a name in DNS")]

@@ -226,8 +226,8 @@ async fn a_wrong_command_line_starts_nothing() -> Result<()> {
         ("nosuch://127.0.0.1:0".to_owned(), "nosuch"),
         ("socks5+nosuch://127.0.0.1:0".to_owned(), "nosuch"),
         (
-            "http://127.0.0.1:0?resolver=1.1.1.1".to_owned(),
-            "no resolvers",
+            "http://127.0.0.1:0?resolver=quic://1.1.1.1".to_owned(),
+            "scheme",
         ),
     ] {
         let lines = refusal(&["-L", &good, "-L", &bad]).await?;
