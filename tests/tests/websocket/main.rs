@@ -1,6 +1,7 @@
 //! The WebSocket channels with other people's programs: the original with every option that shows
-//! on the wire, proxies in between, and the libraries of Python and Node.
+//! on the wire, proxies in between, the libraries of Python and Node, and a browser.
 
+mod browser;
 mod libraries;
 mod options;
 mod proxies;
