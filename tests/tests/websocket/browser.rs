@@ -14,7 +14,7 @@ use tokio::{
 use crate::start;
 
 /// A browser takes its time to start.
-const BROWSER: Duration = Duration::from_secs(60);
+const BROWSER: Duration = Duration::from_mins(1);
 
 /// Names of the program, the smaller one first.
 const NAMES: [&str; 3] = ["chromium-headless-shell", "chromium", "google-chrome"];
