@@ -5,7 +5,7 @@
 PROTO is the file plugin.proto. It listens on a port of its own, says "listening PORT" and then a line
 of JSON for each question: {"kind", "request", "token"}. MODE is how it fails: slow, error, garbage,
 huge; without it, it answers. What it answers depends on the question alone, see answer(), and on the
-environment: NODE is the node of a hop, LIMIT the limit.
+environment: NODE is the node of a hop, LIMIT the limit. With the files CERT and KEY it has TLS.
 """
 
 import base64
@@ -13,6 +13,7 @@ import concurrent.futures
 import http.server
 import json
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -52,8 +53,12 @@ def answer(kind, request):
     return {"ok": True}
 
 
+SAYING = threading.Lock()
+
+
 def say(line):
-    print(line, flush=True)
+    with SAYING:
+        print(line, flush=True)
 
 
 def note(kind, request, token):
@@ -126,6 +131,10 @@ class Server(http.server.ThreadingHTTPServer):
 def serve_http(mode):
     Handler.mode = mode
     server = Server(("127.0.0.1", 0), Handler)
+    if "CERT" in os.environ:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(os.environ["CERT"], os.environ["KEY"])
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     say("listening %d" % server.server_address[1])
     server.serve_forever()
 
@@ -203,7 +212,11 @@ def serve_grpc(proto, mode):
         methods = {method.name: handler(service, method) for method in service.methods}
         name = "proto." + service.name
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
-    port = server.add_insecure_port("127.0.0.1:0")
+    if "CERT" in os.environ:
+        pair = [open(os.environ[name], "rb").read() for name in ("KEY", "CERT")]
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+    else:
+        port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     say("listening %d" % port)
     server.wait_for_termination()

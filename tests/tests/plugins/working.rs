@@ -1,0 +1,286 @@
+//! Plugins of whole configurations, from the client's side.
+
+use anyhow::{Result, ensure};
+use gost_testkit::ports;
+use gost_tests::{curl, gost, web};
+use tempfile::TempDir;
+
+use crate::{BOTH, Plugin};
+
+/// A program with a configuration of its own.
+pub(crate) struct Gost {
+    pub(crate) process: gost_testkit::process::Process,
+    _folder: TempDir,
+}
+
+/// Starts the program with a service, that has these keys, and these sections.
+pub(crate) async fn start(port: u16, service: &str, sections: &str) -> Result<Gost> {
+    let config = format!(
+        "log: {{level: debug}}
+services:
+- name: proxy
+  addr: 127.0.0.1:{port}
+{service}
+{sections}"
+    );
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("gost.yaml");
+    std::fs::write(&file, config)?;
+    let process = gost(&["-C", &file.to_string_lossy()], port).await?;
+    Ok(Gost {
+        process,
+        _folder: folder,
+    })
+}
+
+/// What curl gets through a proxy, and the status that it is answered or refused with.
+pub(crate) async fn through(proxy: &str, url: &str) -> Result<String> {
+    let form = "%{http_code}/%{http_connect}";
+    let output = curl(&["-x", proxy, "-w", form, "-o", "-", url]).await?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// As the end-to-end test of the original has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn users_that_a_plugin_knows() -> Result<()> {
+    let web = web(b"hello").await?;
+    for protocol in BOTH {
+        let Some(plugin) = Plugin::start(protocol, "", &[]).await? else {
+            return Ok(());
+        };
+        let port = ports::tcp();
+        let sections = format!("authers: [{{name: a, {}}}]", plugin.section("auth", ""));
+        let service = "  handler: {type: auto, auther: a}";
+        let _gost = start(port, service, &sections).await?;
+        let url = format!("http://127.0.0.1:{web}/");
+        for scheme in ["http", "socks5"] {
+            let proxy = format!("{scheme}://bob:secret@127.0.0.1:{port}");
+            let got = through(&proxy, &url).await?;
+            ensure!(got.starts_with("hello200"), "{protocol}: {scheme}: {got}");
+            let proxy = format!("{scheme}://bob:wrong@127.0.0.1:{port}");
+            let got = through(&proxy, &url).await?;
+            ensure!(!got.contains("hello"), "{protocol}: {scheme}: {got}");
+        }
+        let asked = plugin.last("auth").await?;
+        ensure!(
+            asked["username"] == "bob" && asked["service"] == "proxy",
+            "{asked}"
+        );
+        let client = asked["client"].as_str().unwrap_or_default();
+        ensure!(client.starts_with("127.0.0.1:"), "{asked}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_targets_and_names_that_a_plugin_decides_on() -> Result<()> {
+    let web = web(b"hello").await?;
+    for protocol in BOTH {
+        let Some(plugin) = Plugin::start(protocol, "", &[]).await? else {
+            return Ok(());
+        };
+        let port = ports::tcp();
+        let sections = format!(
+            "admissions: [{{name: a, {}}}]
+bypasses: [{{name: b, {}}}]
+hosts: [{{name: h, {}}}]",
+            plugin.section("admission", ""),
+            plugin.section("bypass", ", timeout: 10s"),
+            plugin.section("hosts", ""),
+        );
+        let service = "  handler: {type: auto}
+  admission: a
+  bypass: b
+  hosts: h";
+        let _gost = start(port, service, &sections).await?;
+        let proxy = format!("http://127.0.0.1:{port}");
+        let url = format!("http://www.hosts.test:{web}/");
+        let got = through(&proxy, &url).await?;
+        ensure!(got.starts_with("hello200"), "{protocol}: {got}");
+        let got = through(&proxy, &format!("http://blocked.hosts.test:{web}/")).await?;
+        ensure!(got.contains("403"), "{protocol}: {got}");
+        let refused = curl(&["-x", &proxy, "--interface", "127.0.0.9", &url]).await?;
+        ensure!(
+            !refused.status.success(),
+            "{protocol}: who is not admitted is cut off"
+        );
+        let asked = plugin.last("admission").await?;
+        ensure!(asked["service"] == "proxy", "{asked}");
+        ensure!(
+            asked["addr"]
+                .as_str()
+                .is_some_and(|addr| addr.starts_with("127.0.0.9:"))
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_a_plugin_chooses() -> Result<()> {
+    let (web, node) = (web(b"hello").await?, ports::tcp());
+    let _node = gost(&["-L", &format!("relay://127.0.0.1:{node}")], node).await?;
+    for protocol in BOTH {
+        let json = format!(
+            r#"{{"name":"n1","addr":"127.0.0.1:{node}","connector":{{"type":"relay"}},"dialer":{{"type":"tcp"}}}}"#
+        );
+        let Some(plugin) = Plugin::start(protocol, "", &[("NODE", &json)]).await? else {
+            return Ok(());
+        };
+        let port = ports::tcp();
+        let hop = plugin.section("hop", "");
+        for sections in [
+            format!("chains: [{{name: c, hops: [{{name: h, {hop}}}]}}]"),
+            format!("chains: [{{name: c, hops: [{{name: h}}]}}]\nhops: [{{name: h, {hop}}}]"),
+        ] {
+            let gost = start(port, "  handler: {type: auto, chain: c}", &sections).await?;
+            let proxy = format!("socks5://127.0.0.1:{port}");
+            for _ in 0..3 {
+                let got = through(&proxy, &format!("http://127.0.0.1:{web}/")).await?;
+                ensure!(got.starts_with("hello200"), "{protocol}: {got}");
+            }
+            gost.process.line("n1@").await?;
+            let asked = plugin.last("hop").await?;
+            ensure!(asked["addr"] == format!("127.0.0.1:{web}"), "{asked}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_a_plugin_resolves() -> Result<()> {
+    let web = web(b"hello").await?;
+    for protocol in BOTH {
+        let Some(plugin) = Plugin::start(protocol, "", &[]).await? else {
+            return Ok(());
+        };
+        let port = ports::tcp();
+        let sections = format!(
+            "resolvers: [{{name: r, {}}}]",
+            plugin.section("resolver", "")
+        );
+        let service = "  handler: {type: auto}\n  resolver: r";
+        let _gost = start(port, service, &sections).await?;
+        let proxy = format!("socks5h://127.0.0.1:{port}");
+        let got = through(&proxy, &format!("http://www.resolver.test:{web}/")).await?;
+        ensure!(got.starts_with("hello200"), "{protocol}: {got}");
+        let got = through(&proxy, &format!("http://localhost:{web}/")).await?;
+        ensure!(
+            !got.contains("hello"),
+            "{protocol}: no other resolver is asked: {got}"
+        );
+        let asked = plugin.last("resolver").await?;
+        ensure!(asked["host"] == "localhost", "{asked}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traffic_that_a_plugin_limits() -> Result<()> {
+    static PAGE: [u8; 90_000] = [b'x'; 90_000];
+    let web = web(&PAGE).await?;
+    for protocol in BOTH {
+        let Some(plugin) = Plugin::start(protocol, "", &[("LIMIT", "30000")]).await? else {
+            return Ok(());
+        };
+        let port = ports::tcp();
+        let sections = format!("limiters: [{{name: l, {}}}]", plugin.section("limiter", ""));
+        let _gost = start(port, "  handler: {type: auto}\n  limiter: l", &sections).await?;
+        let proxy = format!("socks5://127.0.0.1:{port}");
+        let begin = std::time::Instant::now();
+        let got = through(&proxy, &format!("http://127.0.0.1:{web}/")).await?;
+        let took = begin.elapsed().as_secs_f64();
+        ensure!(got.len() > PAGE.len(), "{protocol}: {} bytes", got.len());
+        // The first 30000 bytes come at once, and perhaps some more for each scope that is asked.
+        ensure!((1.0..14.0).contains(&took), "{protocol}: {took}");
+        ensure!(plugin.last("limiter").await?["service"] == "proxy");
+        ensure!(plugin.questions("limiter").len() < 9, "{protocol}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_and_events_that_a_plugin_is_told() -> Result<()> {
+    let web = web(b"hello").await?;
+    for protocol in BOTH {
+        let Some(plugin) = Plugin::start(protocol, "", &[]).await? else {
+            return Ok(());
+        };
+        let port = ports::tcp();
+        let sections = format!(
+            "recorders: [{{name: r, {}}}]\nobservers: [{{name: o, {}}}]",
+            plugin.section("recorder", ""),
+            plugin.section("observer", ""),
+        );
+        let service = "  handler: {type: auto}
+  recorders: [{name: r, record: recorder.service.handler, metadata: {color: red}}]
+  observer: o
+  metadata: {enableStats: true, observer.period: 1s}";
+        let _gost = start(port, service, &sections).await?;
+        let proxy = format!("http://127.0.0.1:{port}");
+        let got = through(&proxy, &format!("http://127.0.0.1:{web}/")).await?;
+        ensure!(got.starts_with("hello200"), "{protocol}: {got}");
+        let asked = plugin.last("recorder").await?;
+        let data = asked["data"].as_str().unwrap_or_default();
+        ensure!(data.starts_with("eyJ"), "{asked}");
+        ensure!(asked["metadata"] == "eyJjb2xvciI6InJlZCJ9", "{asked}");
+        for part in ["\"ready\"", "\"stats\""] {
+            plugin.process.line(part).await?;
+        }
+        let asked = plugin.last("observer").await?;
+        ensure!(asked["events"][0]["service"] == "proxy", "{asked}");
+    }
+    Ok(())
+}
+
+/// What no service uses yet is built all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_tunnels_and_routes_are_built() -> Result<()> {
+    let port = ports::tcp();
+    let sections = "ingresses:
+- {name: i1, rules: [{hostname: '*.example.com', endpoint: t1}]}
+- {name: i2, plugin: {type: http, addr: 'http://127.0.0.1:1/'}}
+routers:
+- {name: r1, routes: [{dst: 10.0.0.0/8, gateway: 10.0.0.1}, {net: 11.0.0.0/8, gateway: g}]}
+- {name: r2, plugin: {addr: '127.0.0.1:1'}}
+sds: [{name: s1, plugin: {type: HTTP, addr: 'http://127.0.0.1:1/'}}]";
+    let _gost = start(port, "  handler: {type: auto}", sections).await?;
+    for (sections, wanted) in [
+        (
+            "ingresses: [{name: i, rules: [{hostname: a.test}]}]",
+            "endpoint",
+        ),
+        (
+            "routers: [{name: r, routes: [{dst: 10.0.0.0/8}]}]",
+            "gateway",
+        ),
+        ("sds: [{name: s}]", "plugin"),
+        (
+            "sds: [{name: s, plugin: {type: carrier pigeon, addr: x}}]",
+            "pigeon",
+        ),
+        (
+            "sds: [{name: s, plugin: {addr: 'http://x/'}}]",
+            "not a gRPC target",
+        ),
+        (
+            "sds: [{name: s, plugin: {type: http, addr: 'ftp://x/'}}]",
+            "not a URL",
+        ),
+        (
+            "climiters: [{name: c, plugin: {addr: 'x:1'}}]",
+            "no plugins",
+        ),
+    ] {
+        let config = format!("services: [{{name: s, addr: ':0'}}]\n{sections}");
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("gost.yaml");
+        std::fs::write(&file, config)?;
+        let output = gost_tests::gost_output(&["-C", &file.to_string_lossy()]).await?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            !output.status.success() && said.contains(wanted),
+            "{sections}: {said}"
+        );
+    }
+    Ok(())
+}
