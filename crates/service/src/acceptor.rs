@@ -15,7 +15,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{connection, service::Shared};
+use crate::{connection, limits, service::Shared, stats::Counters, status::State};
 
 /// The most connections that are still accepted from a listener that is about to close.
 const LAST: usize = 4096;
@@ -138,17 +138,21 @@ impl Acceptor {
                 Err(error) => {
                     let service = &self.shared.name;
                     if let Some(wait) = backoff.after(&error) {
+                        if !wait.is_zero() {
+                            self.shared.set_state(State::Failed);
+                        }
                         tracing::warn!(%service, "accept: {error}; trying again in {wait:?}");
                         wait
                     } else {
                         tracing::info!(%service, "stopped accepting: {error}");
+                        self.shared.set_state(State::Closed);
                         let _ = self.close.send(true);
                         Duration::MAX
                     }
                 }
             };
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(wait) => self.shared.set_state(State::Ready),
                 order = self.orders.recv() => {
                     if !self.obey(order) {
                         return;
@@ -187,7 +191,7 @@ impl Acceptor {
         } else {
             self.shared.workers.idlest()
         };
-        spawn(&self.shared, worker, incoming);
+        spawn(&self.shared, worker, incoming, true);
     }
 }
 
@@ -200,6 +204,7 @@ async fn accept(
     let Some(door) = door else {
         return std::future::pending().await;
     };
+    limits::quotas(shared).await;
     if door.shared {
         shared.workers.turn(worker).await;
     }
@@ -209,17 +214,22 @@ async fn accept(
 /// Serves the streams of a session that became a listener, until the session ends.
 pub(crate) async fn accept_streams(shared: Arc<Shared>, mut listener: Box<dyn Listener>) -> Error {
     loop {
+        limits::quotas(&shared).await;
         match listener.accept().await {
-            Ok(incoming) => spawn(&shared, shared.workers.idlest(), incoming),
+            Ok(incoming) => spawn(&shared, shared.workers.idlest(), incoming, false),
             Err(error) => return error,
         }
     }
 }
 
-fn spawn(shared: &Arc<Shared>, worker: usize, incoming: Incoming) {
+/// Starts the task of a connection. Those that are streams of another one are not `counted`.
+fn spawn(shared: &Arc<Shared>, worker: usize, incoming: Incoming, counted: bool) {
     let key = shared.live.reserve();
     let charge = shared.workers.charge(worker);
-    let work = connection::serve(shared.clone(), incoming, key, charge);
+    let serving = shared.serving.load();
+    let stats = serving.stats.as_ref().filter(|_| counted);
+    let open = stats.map(Counters::open);
+    let work = connection::serve(shared.clone(), incoming, key, charge, open);
     let task = shared.workers.runtime(worker).spawn(work);
     shared.live.fill(key, task.abort_handle());
 }

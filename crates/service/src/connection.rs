@@ -16,26 +16,40 @@ use gost_core::{
     handler::Next,
     listener::{Accepted, BoxFuture, Incoming, Listener},
     meter::Meter,
-    policy::{Asker, ConnPermit, LimitScope},
+    policy::{Asker, ConnPermit},
     session::{Record, Session, SessionId, Upstream},
 };
-use gost_net::copy::{Copy, CopyOptions, Outcome, copy};
+use gost_net::{
+    Metered,
+    copy::{Copy, CopyOptions, Outcome, copy},
+};
 
 use crate::{
     acceptor::accept_streams,
+    limits::{ClientLimit, limited},
     log,
+    records::Traffic,
     service::Shared,
     serving::Serving,
     session::{Guard, ServiceSession},
+    stats::{Counters, Open},
     workers::Charge,
 };
 
-/// Serves one connection; `key` is its place among the live ones, `charge` its part of a worker.
-pub(crate) async fn serve(shared: Arc<Shared>, incoming: Incoming, key: usize, charge: Charge) {
+/// Serves one connection; `key` is its place among the live ones, `charge` its part of a worker,
+/// `open` among those that are counted.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    incoming: Incoming,
+    key: usize,
+    charge: Charge,
+    open: Option<Open>,
+) {
     let _place = Place {
         shared: &shared,
         key,
         _charge: charge,
+        _open: open,
     };
     // The box is freed before the long wait: parser, buffers and futures of the handshake must
     // not stay for as long as the connection does.
@@ -56,6 +70,7 @@ struct Place<'a> {
     shared: &'a Shared,
     key: usize,
     _charge: Charge,
+    _open: Option<Open>,
 }
 
 impl Drop for Place<'_> {
@@ -100,6 +115,7 @@ async fn prepare(shared: Arc<Shared>, incoming: Incoming) -> After {
         }
     };
     let source = conn.meta.source();
+    serving.records.client(&source);
     if source != peer
         && let Err(error) = ask_admission(&serving, &shared.name, &source).await
     {
@@ -115,6 +131,7 @@ async fn prepare(shared: Arc<Shared>, incoming: Incoming) -> After {
         user: String::new(),
         target: None,
         route: None,
+        details: serving.records.details(&conn.meta.peer),
     };
     handle(serving, conn, record, deadline, permit).await
 }
@@ -122,13 +139,25 @@ async fn prepare(shared: Arc<Shared>, incoming: Incoming) -> After {
 /// Runs the handler, under the deadline for as long as that counts.
 async fn handle(
     serving: Arc<Serving>,
-    conn: Conn,
+    mut conn: Conn,
     record: Record,
     deadline: Instant,
     permit: Option<ConnPermit>,
 ) -> After {
     let guard = Guard::new(deadline);
-    let mut session = Session::new(ServiceSession::new(serving.clone(), record, guard.clone()));
+    let limit = ClientLimit::of(&serving);
+    conn = limited(&serving, conn, &record, limit.as_ref());
+    let traffic = record.details.is_some().then(Arc::<Traffic>::default);
+    if let Some(traffic) = &traffic {
+        conn.io = counted(conn.io, traffic);
+    }
+    let mut session = Session::new(ServiceSession::new(
+        serving.clone(),
+        record,
+        guard.clone(),
+        traffic.clone(),
+        limit,
+    ));
     let handled = {
         let mut handling = pin!(serving.handler.handle(conn, &mut session));
         tokio::select! {
@@ -140,21 +169,52 @@ async fn handle(
         }
     };
     match handled {
-        Ok(Next::Done) => After::Nothing,
+        Ok(Next::Done) => {
+            if let Some(traffic) = traffic.filter(|traffic| !traffic.is_recorded()) {
+                let records = &serving.records;
+                records.session(session.record(), traffic.take(), None);
+            }
+            After::Nothing
+        }
         Ok(Next::Relay(client, upstream)) => {
             let record = session.record().clone();
-            match Relay::new(&serving, client, upstream, record, permit) {
+            match Relay::new(&serving, client, upstream, record, traffic.clone(), permit) {
                 Ok(relay) => After::Relay(Box::new(relay)),
                 Err(error) => {
-                    log::failed(session.record(), &error);
+                    failed(&serving, session.record(), traffic.as_deref(), &error);
                     After::Nothing
                 }
             }
         }
         Err(error) => {
-            log::failed(session.record(), &error);
+            failed(&serving, session.record(), traffic.as_deref(), &error);
             After::Nothing
         }
+    }
+}
+
+/// The same with its bytes counted. Datagrams are counted by their relay.
+fn counted(io: Io, traffic: &Arc<Traffic>) -> Io {
+    match io {
+        Io::Stream(stream) => Io::Stream(Metered::wrap(stream, &Meter::new(traffic.clone()))),
+        other => other,
+    }
+}
+
+/// Notes that a session ended before anything was relayed.
+fn failed(serving: &Serving, record: &Record, traffic: Option<&Traffic>, error: &Error) {
+    log::failed(record, error);
+    // As the original counts: what a client or a rule of ours ended is no failure of the service.
+    let is_failure = match error.why() {
+        Why::Closed | Why::Denied | Why::Limited => false,
+        Why::TimedOut => error.at_side() != Side::Client,
+        _ => true,
+    };
+    if let Some(stats) = serving.stats.as_ref().filter(|_| is_failure) {
+        stats.failed();
+    }
+    if let Some(traffic) = traffic {
+        serving.records.session(record, traffic.take(), Some(error));
     }
 }
 
@@ -203,7 +263,40 @@ pub(crate) fn ip_of(addr: &Addr) -> Option<IpAddr> {
 pub(crate) struct Relay {
     moving: Moving,
     record: Option<Box<Record>>,
+    account: Option<Box<Account>>,
     _permit: Option<ConnPermit>,
+}
+
+/// What is kept of a connection only where somebody wants to know what became of it.
+struct Account {
+    serving: Arc<Serving>,
+    traffic: Option<Arc<Traffic>>,
+    _open: Option<Open>,
+}
+
+impl Account {
+    fn of(serving: &Arc<Serving>, record: &Record, traffic: Option<Arc<Traffic>>) -> Option<Self> {
+        if record.details.is_none() && serving.clients.is_none() {
+            return None;
+        }
+        let client = serving.clients.as_ref().map(|c| c.of(&record.user));
+        Some(Self {
+            serving: serving.clone(),
+            traffic,
+            _open: client.as_ref().map(Counters::open),
+        })
+    }
+
+    /// Records what was moved: all that the client's connection carried, or the datagrams beside.
+    fn close(&self, record: &Record, outcome: &Outcome) {
+        let (input, output) = self
+            .traffic
+            .as_ref()
+            .map_or((0, 0), |traffic| traffic.take());
+        let bytes = (input.max(outcome.input), output.max(outcome.output));
+        let records = &self.serving.records;
+        records.session(record, bytes, outcome.error.as_ref());
+    }
 }
 
 #[expect(
@@ -218,10 +311,11 @@ enum Moving {
 impl Relay {
     /// Begins to relay. Bytes go with bytes, datagrams with datagrams.
     pub(crate) fn new(
-        serving: &Serving,
+        serving: &Arc<Serving>,
         client: Conn,
         upstream: Upstream,
         record: Record,
+        traffic: Option<Arc<Traffic>>,
         permit: Option<ConnPermit>,
     ) -> Result<Self> {
         let options = CopyOptions {
@@ -245,6 +339,7 @@ impl Relay {
         log::opened(&record);
         Ok(Self {
             moving,
+            account: Account::of(serving, &record, traffic).map(Box::new),
             record: Some(Box::new(record)),
             _permit: permit,
         })
@@ -264,8 +359,26 @@ impl Relay {
             && let Some(record) = self.record.take()
         {
             log::ended(&record, outcome);
+            if let Some(account) = &self.account {
+                account.close(&record, outcome);
+            }
         }
         outcome
+    }
+}
+
+/// A connection that is cut off by us is recorded, too.
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let (Some(record), Some(account)) = (self.record.take(), &self.account) {
+            let error = Error::new(Why::Closed, "ended by the service").phase(Phase::Relay);
+            let outcome = Outcome {
+                input: 0,
+                output: 0,
+                error: Some(error),
+            };
+            account.close(&record, &outcome);
+        }
     }
 }
 
@@ -277,24 +390,10 @@ impl Future for Relay {
     }
 }
 
+/// What counts the payload of a client.
 fn client_meter(serving: &Serving, record: &Record) -> Meter {
-    let Some(limiter) = &serving.policies.traffic_limiter else {
-        return Meter::default();
-    };
-    let asker = Asker {
-        service: record.service.clone(),
-        client: record.client.clone(),
-        user: record.user.clone(),
-        session: record.id,
-    };
-    let host;
-    let client = if record.user.is_empty() {
-        host = record.client.host();
-        &host
-    } else {
-        &record.user
-    };
-    limiter.meter(LimitScope::Client(client), &asker)
+    let clients = serving.clients.as_ref();
+    clients.map_or_else(Meter::default, |clients| clients.of(&record.user).meter())
 }
 
 #[cfg(test)]
@@ -304,7 +403,7 @@ mod tests {
     #[test]
     fn what_stays_of_a_connection_is_small() {
         fn size_of_future<F: Future>(
-            _: impl FnOnce(Arc<Shared>, Incoming, usize, Charge) -> F,
+            _: impl FnOnce(Arc<Shared>, Incoming, usize, Charge, Option<Open>) -> F,
         ) -> usize {
             size_of::<F>()
         }

@@ -22,13 +22,22 @@
 
 mod acceptor;
 mod connection;
+mod limits;
 mod live;
 mod log;
+mod queue;
+mod records;
 mod service;
 mod serving;
 mod session;
+mod stats;
+mod status;
 mod workers;
 
+pub use queue::Queue;
+pub use records::{Records, Tap};
 pub use service::Service;
 pub use serving::{Policies, Serving, SessionOptions};
+pub use stats::{Clients, Counters};
+pub use status::{State, Status};
 pub use workers::Workers;

@@ -205,7 +205,11 @@ impl<'a> Object<'a> {
             src: details.src.to_string(),
             dst: details.dst.to_string(),
             host: match target.map(|target| &target.addr) {
-                None => String::new(),
+                None => details
+                    .http
+                    .as_ref()
+                    .map(|http| http.host.clone())
+                    .unwrap_or_default(),
                 Some(Addr::Any) => "0.0.0.0:0".to_owned(),
                 Some(addr) => addr.to_string(),
             },

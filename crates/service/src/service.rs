@@ -6,14 +6,29 @@ use arc_swap::ArcSwap;
 use gost_core::{addr::Addr, listener::Listener};
 use tokio::sync::watch;
 
-use crate::{acceptor::Acceptors, live::Live, serving::Serving, workers::Workers};
+use crate::{
+    acceptor::Acceptors,
+    live::Live,
+    serving::Serving,
+    status::{Keeper, State, Status},
+    workers::Workers,
+};
 
 /// What all tasks of a service share.
 pub(crate) struct Shared {
     pub(crate) name: Arc<str>,
     pub(crate) serving: ArcSwap<Serving>,
     pub(crate) live: Live,
+    pub(crate) status: Keeper,
     pub(crate) workers: Workers,
+}
+
+impl Shared {
+    /// Changes the state of the service, and tells its observer.
+    pub(crate) fn set_state(&self, state: State) {
+        self.status
+            .set(state, self.serving.load().observer.as_ref());
+    }
 }
 
 /// A running service. Dropping it stops accepting and ends its connections.
@@ -41,22 +56,25 @@ impl Service {
         listener: Box<dyn Listener>,
         serving: impl Into<Arc<Serving>>,
     ) -> Self {
+        let name: Arc<str> = name.into();
         let shared = Arc::new(Shared {
-            name: name.into(),
+            status: Keeper::new(name.clone()),
+            name,
             serving: ArcSwap::new(serving.into()),
             live: Live::default(),
             workers: workers.clone(),
         });
-        let addr = listener.addr();
         let (close, closed) = watch::channel(false);
         let acceptors = Acceptors::new(shared.clone(), &close);
-        acceptors.listen(listener);
-        Self {
+        shared.set_state(State::Running);
+        let mut service = Self {
             shared,
-            addr,
+            addr: Addr::Any,
             closed,
             acceptors,
-        }
+        };
+        service.listen_with(listener);
+        service
     }
 
     /// The address that is listened on.
@@ -74,6 +92,11 @@ impl Service {
         self.shared.live.len()
     }
 
+    /// How it fares.
+    pub fn status(&self) -> Status {
+        self.shared.status.now()
+    }
+
     /// What is done with new connections.
     pub fn serving(&self) -> Arc<Serving> {
         self.shared.serving.load_full()
@@ -89,6 +112,9 @@ impl Service {
     pub fn listen_with(&mut self, listener: Box<dyn Listener>) {
         self.addr = listener.addr();
         self.acceptors.listen(listener);
+        self.shared.set_state(State::Ready);
+        let text = format!("service {} is listening on {}", self.name(), self.addr);
+        self.shared.status.event(text);
     }
 
     /// Waits until the listener has closed for good and no connection is left: never, for most.
@@ -99,15 +125,22 @@ impl Service {
         self.shared.live.drained().await;
     }
 
+    /// Stops accepting, and closes the listener. Connections go on.
+    pub async fn close(&mut self) {
+        self.acceptors.stop().await;
+        self.shared.set_state(State::Closed);
+    }
+
     /// Stops accepting, lets connections end by themselves until the deadline, then ends them.
     pub async fn stop(mut self, drain: Duration) {
-        self.acceptors.stop().await;
+        self.close().await;
         if tokio::time::timeout(drain, self.shared.live.drained())
             .await
             .is_err()
         {
             self.shared.live.abort_all();
         }
+        self.shared.status.told().await;
     }
 }
 

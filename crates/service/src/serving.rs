@@ -6,10 +6,17 @@ use gost_core::{
     handler::Handler,
     options,
     outbound::Outbound,
-    policy::{Admission, Authenticator, Bypass, ConnLimiter, RateLimiter, TrafficLimiter},
+    policy::{
+        Admission, Authenticator, Bypass, ConnLimiter, Observer, Quota, RateLimiter, TrafficLimiter,
+    },
     routing::{Hop, Names},
 };
 use ipnet::IpNet;
+
+use crate::{
+    records::Records,
+    stats::{Clients, Counters},
+};
 
 options! {
     /// Keys that the handlers of all protocols share.
@@ -56,8 +63,12 @@ pub struct Policies {
     pub conn_limiter: Option<Arc<dyn ConnLimiter>>,
     /// Connections per second.
     pub rate_limiter: Option<Arc<dyn RateLimiter>>,
+    /// Bytes per second of each connection.
+    pub conn_traffic: Option<Arc<dyn TrafficLimiter>>,
     /// Bytes per second of each client.
     pub traffic_limiter: Option<Arc<dyn TrafficLimiter>>,
+    /// Bytes that may be used up. While one of them is, no connection is taken.
+    pub quotas: Vec<Arc<dyn Quota>>,
     /// Hosts and resolver, for datagrams that a handler sends by itself.
     pub names: Names,
 }
@@ -76,6 +87,14 @@ pub struct Serving {
     pub options: SessionOptions,
     /// How long each attempt to open something may take.
     pub dial_timeout: Duration,
+    /// What is written down.
+    pub records: Records,
+    /// Is told of changes of the state.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// Counts connections and failures. Bytes are counted by the meter of the listener.
+    pub stats: Option<Arc<Counters>>,
+    /// Counts what each client does.
+    pub clients: Option<Arc<Clients>>,
     /// Clients that need not prove who they are, from the options.
     pub(crate) skip_auth: Vec<IpNet>,
 }
@@ -90,6 +109,10 @@ impl Serving {
             policies: Policies::default(),
             options: SessionOptions::default(),
             dial_timeout: Duration::from_secs(15),
+            records: Records::default(),
+            observer: None,
+            stats: None,
+            clients: None,
             skip_auth: Vec::new(),
         }
     }

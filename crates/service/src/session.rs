@@ -15,9 +15,11 @@ use gost_core::{
     conn::Conn,
     error::{Error, Phase, Result, Side, Why},
     listener::{BoxFuture, Listener},
+    meter::{Direction, Meter, Metering as _},
     outbound::{Ask, BindOptions, Outbound},
     packet::Packet,
     policy::{Answer, Asker, BypassQuery, Credentials, Family},
+    record::Details,
     routing::{Choice, Request},
     session::{Hint, Record, Session, SessionId, SessionOps, Upstream},
 };
@@ -28,6 +30,8 @@ use gost_net::{
 
 use crate::{
     connection::{Relay, ip_of},
+    limits::ClientLimit,
+    records::Traffic,
     serving::Serving,
 };
 
@@ -66,14 +70,33 @@ pub(crate) struct ServiceSession {
     serving: Arc<Serving>,
     record: Record,
     guard: Guard,
+    /// Counts the client's bytes, where there are records.
+    traffic: Option<Arc<Traffic>>,
+    /// Limits the client's bytes once it is known who that is.
+    limit: Option<Arc<ClientLimit>>,
 }
 
 impl ServiceSession {
-    pub(crate) const fn new(serving: Arc<Serving>, record: Record, guard: Guard) -> Self {
+    pub(crate) const fn new(
+        serving: Arc<Serving>,
+        record: Record,
+        guard: Guard,
+        traffic: Option<Arc<Traffic>>,
+        limit: Option<Arc<ClientLimit>>,
+    ) -> Self {
         Self {
             serving,
             record,
             guard,
+            traffic,
+            limit,
+        }
+    }
+
+    /// From here the client is as well known as it will be.
+    fn limit_client(&self) {
+        if let Some(limit) = &self.limit {
+            limit.set(&self.record);
         }
     }
 
@@ -157,6 +180,9 @@ impl ServiceSession {
                 name @ Addr::Name(..) if network == Network::Unix => Addr::path(name.host()),
                 addr => addr.clone(),
             };
+            if let Some(details) = &mut self.record.details {
+                details.node = Some(node.addr.name.clone());
+            }
             match self.connect(&Target { network, addr }).await {
                 Ok(upstream) => {
                     node.marker.reset();
@@ -183,8 +209,20 @@ impl ServiceSession {
 
     async fn connect(&mut self, target: &Target) -> Result<Upstream> {
         self.record.target = Some(target.clone());
-        let mut conn = self.serving.out.connect(target, &self.ask(target)).await?;
+        let records = &self.serving.records;
+        records.dial(&target.addr);
+        let mut conn = match self.serving.out.connect(target, &self.ask(target)).await {
+            Ok(conn) => conn,
+            Err(error) => {
+                records.dial_error(&target.addr);
+                return Err(error);
+            }
+        };
         self.record.route = conn.meta.route.take();
+        if let Some(details) = &mut self.record.details {
+            details.src = conn.meta.local.clone();
+            details.dst = conn.meta.peer.clone();
+        }
         Ok(Upstream::new(conn))
     }
 }
@@ -218,6 +256,7 @@ impl SessionOps for ServiceSession {
         match auther.authenticate(&given, &self.asker()).await {
             Some(id) => {
                 self.record.user = id;
+                self.limit_client();
                 Ok(())
             }
             None => Err(Error::new(Why::Auth, "wrong user or password").side(Side::Client)),
@@ -282,7 +321,8 @@ impl SessionOps for ServiceSession {
     }
 
     async fn relay(&mut self, client: Conn, upstream: Upstream) -> Result<()> {
-        let relay = Relay::new(&self.serving, client, upstream, self.record.clone(), None)?;
+        let (record, traffic) = (self.record.clone(), self.traffic.clone());
+        let relay = Relay::new(&self.serving, client, upstream, record, traffic, None)?;
         match Box::pin(relay.finish()).await.error {
             Some(error) => Err(error),
             None => Ok(()),
@@ -294,17 +334,51 @@ impl SessionOps for ServiceSession {
             id: SessionId::next(),
             start: Instant::now(),
             target: None,
+            route: None,
+            details: (self.record.details.as_ref())
+                .and_then(|details| self.serving.records.details(&details.remote)),
             ..self.record.clone()
         };
         Session::new(Self {
             serving: self.serving.clone(),
             record,
             guard: self.guard.clone(),
+            traffic: self.traffic.clone(),
+            limit: self.limit.clone(),
         })
     }
 
     fn settled(&mut self) {
         self.guard.settle();
+        self.limit_client();
+    }
+
+    fn client_meter(&self) -> Meter {
+        self.limit
+            .as_ref()
+            .map(|limit| limit.meter())
+            .unwrap_or_default()
+    }
+
+    fn details(&mut self) -> Option<&mut Details> {
+        self.record.details.as_deref_mut()
+    }
+
+    fn finished(&mut self, input: u64, output: u64, error: Option<&Error>) {
+        if let Some(clients) = &self.serving.clients {
+            let client = clients.of(&self.record.user);
+            drop(client.open());
+            client.count(Direction::In, usize::try_from(input).unwrap_or(usize::MAX));
+            client.count(
+                Direction::Out,
+                usize::try_from(output).unwrap_or(usize::MAX),
+            );
+        }
+        if let Some(traffic) = &self.traffic {
+            let (all_in, all_out) = traffic.take();
+            let bytes = (input.max(all_in), output.max(all_out));
+            self.serving.records.session(&self.record, bytes, error);
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     handler::{End, Step, Stepped},
     options::{Limits, wrong},
     peer::Peer,
+    record::Seen,
     refusal::Voice,
     request::{Connection, Kind, Request},
     target::address,
@@ -179,7 +180,16 @@ async fn visit(
         header: PATIENCE,
         ..*limits
     };
-    match exchange(request, head.as_bytes(), client, &mut server, &limits).await {
+    match exchange(
+        request,
+        head.as_bytes(),
+        client,
+        &mut server,
+        &limits,
+        &mut Seen::default(),
+    )
+    .await
+    {
         Ok(outcome) if outcome.response.client_keep && outcome.sent => Ok(Step::Again),
         Ok(_) => Ok(Step::Finish),
         Err(failure) if failure.answered || failure.error.at_side() == Side::Client => {

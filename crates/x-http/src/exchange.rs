@@ -20,6 +20,7 @@ use crate::{
     options::Limits,
     peer::{NoHead, Peer, fill, response_head},
     pump::{PumpError, pump, unchunk},
+    record::{Answer, Seen, Tap},
     request::Request,
     response::{Response, ResponseError, pass_on},
 };
@@ -122,8 +123,14 @@ pub(crate) async fn exchange(
     client: &mut Peer,
     target: &mut Peer,
     limits: &Limits,
+    seen: &mut Seen,
 ) -> Result<Outcome, Failure> {
     let progress = Progress::default();
+    let Seen {
+        request: request_tap,
+        response: response_tap,
+        answer,
+    } = seen;
     let result = {
         let (client_read, mut client_write) = split(&mut client.stream);
         let (mut target_read, target_write) = split(&mut target.stream);
@@ -133,14 +140,14 @@ pub(crate) async fn exchange(
             client_read,
             &mut client.buf,
             target_write,
-            &progress
+            (&progress, request_tap),
         ));
         let down = pin!(receive(
             request,
             &mut target_read,
             &mut target.buf,
             &mut client_write,
-            &progress
+            (&progress, response_tap, answer),
         ));
         tokio::select! {
             biased;
@@ -172,13 +179,13 @@ async fn send(
     mut client: impl tokio::io::AsyncRead + Unpin,
     buf: &mut BytesMut,
     mut target: impl tokio::io::AsyncWrite + Unpin,
-    progress: &Progress,
+    (progress, tap): (&Progress, &mut Tap),
 ) -> Error {
     let mut body = Body::new(request.framing);
     let sent = async {
         target.write_all(head).await.map_err(PumpError::Write)?;
         progress.up.fetch_add(head.len() as u64, Relaxed);
-        pump(&mut client, buf, &mut target, &mut body, &progress.up).await
+        pump(&mut client, buf, &mut target, &mut body, &progress.up, tap).await
     };
     match sent.await {
         Ok(()) => progress.set(&progress.sent),
@@ -222,7 +229,7 @@ async fn receive(
     target: &mut (impl tokio::io::AsyncRead + Unpin),
     buf: &mut BytesMut,
     client: &mut (impl tokio::io::AsyncWrite + Unpin),
-    progress: &Progress,
+    (progress, tap, answer): (&Progress, &mut Tap, &mut Answer),
 ) -> Result<Response, Error> {
     let mut out = BytesMut::new();
     let response = loop {
@@ -240,6 +247,7 @@ async fn receive(
         let response =
             pass_on(&head, request, sent, &mut out).map_err(|error| bad_response(&error))?;
         if !response.is_interim() {
+            answer.note(&head, response.framing);
             break response;
         }
         if request.old {
@@ -259,7 +267,9 @@ async fn receive(
         let mine = body
             .take(buf)
             .map_err(|error| bad_response(&error.into()))?;
-        out.extend_from_slice(&buf.split_to(mine));
+        let first = buf.split_to(mine);
+        tap.take(&first);
+        out.extend_from_slice(&first);
     }
     client.write_all(&out).await.map_err(client_left)?;
     progress.down.fetch_add(out.len() as u64, Relaxed);
@@ -267,9 +277,9 @@ async fn receive(
     let moved = if response.status == 101 {
         client.flush().await.map_err(PumpError::Write)
     } else if response.unchunk {
-        unchunk(target, buf, client, &mut body, &progress.down).await
+        unchunk(target, buf, client, &mut body, &progress.down, tap).await
     } else {
-        pump(target, buf, client, &mut body, &progress.down).await
+        pump(target, buf, client, &mut body, &progress.down, tap).await
     };
     match moved {
         Ok(()) => Ok(response),

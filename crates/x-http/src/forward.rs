@@ -13,6 +13,7 @@ use crate::{
     handler::{End, Http, Step, Stepped},
     idle::{self, Parked},
     peer::Peer,
+    record::{Seen, describe},
     refusal::status_of,
     request::{Connection, Request},
 };
@@ -28,6 +29,8 @@ impl Http {
         session: &mut Session,
     ) -> Stepped {
         let mut child = session.child();
+        describe(request, &mut child);
+        let mut seen = Seen::of(&mut child);
         let start = Instant::now();
         let mut server = None;
         if let Some(waiting) =
@@ -60,7 +63,7 @@ impl Http {
                     }
                 },
             };
-            let result = exchange(request, &head, client, &mut peer, &self.limits).await;
+            let result = exchange(request, &head, client, &mut peer, &self.limits, &mut seen).await;
             match result {
                 // The target may end a connection that waits while a request is on its way.
                 Err(failure) if reused && failure.untouched && request.is_repeatable() => {
@@ -69,6 +72,7 @@ impl Http {
                 result => break (peer, result),
             }
         };
+        seen.tell(&mut child, request.framing);
         match result {
             Ok(outcome) if outcome.response.status == 101 => {
                 log(child.record(), request, &target, start, &outcome);
@@ -85,6 +89,7 @@ impl Http {
             }
             Ok(outcome) => {
                 log(child.record(), request, &target, start, &outcome);
+                child.finished(outcome.bytes.0, outcome.bytes.1, None);
                 if keep && outcome.sent && outcome.response.target_keep && server.buf.is_empty() {
                     server.rest();
                     let user = child.record().user.clone();

@@ -12,6 +12,7 @@ use crate::{
     idle::{self, Parked},
     options::{HttpOptions, Limits, check_value, header_lines, wrong},
     peer::{NoHead, Peer, request_head},
+    record::{answered, describe},
     refusal::{OWN_LINES, Voice, status_of},
     request::{Kind, Request, RequestError},
 };
@@ -231,6 +232,7 @@ impl Http {
             Ok(upstream) => upstream,
             Err(error) => return Err(self.refuse(client, status_of(&error), error).await),
         };
+        client.told = 200;
         match client.write(self.voice.established().as_bytes()).await {
             Ok(()) => Ok(Step::Relay(upstream)),
             Err(error) => {
@@ -271,6 +273,11 @@ impl Http {
 }
 
 async fn answer_with(client: &mut Peer, answer: &str, error: Error) -> End {
+    // HTTP/1.1 400
+    client.told = answer
+        .get(9..12)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
     match client.write(answer.as_bytes()).await {
         Ok(()) => End::told(error),
         Err(_) => End::cut(error),
@@ -293,6 +300,7 @@ impl Handler for Http {
             let step = match Box::pin(self.next(&mut client, &mut parked, first)).await {
                 Ok(None) => Ok(Step::Finish),
                 Ok(Some(request)) => {
+                    describe(&request, session);
                     Box::pin(self.serve(request, &mut client, &mut parked, session)).await
                 }
                 Err(end) => Err(end),
@@ -304,6 +312,7 @@ impl Handler for Http {
             }
         };
         idle::close(&mut parked).await;
+        answered(client.told, &self.voice.agent, session);
         match last {
             Ok(Step::Again | Step::Finish) => {
                 Box::pin(client.finish()).await;

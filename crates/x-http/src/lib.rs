@@ -25,6 +25,7 @@ mod idle;
 mod options;
 mod peer;
 mod pump;
+mod record;
 mod refusal;
 mod request;
 mod response;

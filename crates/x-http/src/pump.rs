@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use crate::{
     body::{Body, BodyError},
     peer::fill,
+    record::Tap,
 };
 
 /// How much is read at once.
@@ -46,10 +47,11 @@ pub(crate) async fn pump(
     to: &mut (impl AsyncWrite + Unpin),
     body: &mut Body,
     moved: &AtomicU64,
+    tap: &mut Tap,
 ) -> Result<(), PumpError> {
     // So many bytes at the front of `buf` belong to the body.
     let mut ours = body.take(buf)?;
-    poll_fn(|cx| poll_pump(cx, from, buf, to, body, moved, &mut ours)).await
+    poll_fn(|cx| poll_pump(cx, from, buf, to, body, (moved, tap), &mut ours)).await
 }
 
 fn poll_pump(
@@ -58,7 +60,7 @@ fn poll_pump(
     buf: &mut BytesMut,
     to: &mut (impl AsyncWrite + Unpin),
     body: &mut Body,
-    moved: &AtomicU64,
+    (moved, tap): (&AtomicU64, &mut Tap),
     ours: &mut usize,
 ) -> Poll<Result<(), PumpError>> {
     loop {
@@ -66,6 +68,7 @@ fn poll_pump(
             let n = ready!(Pin::new(&mut *to).poll_write(cx, &buf[..*ours]))
                 .and_then(not_zero)
                 .map_err(PumpError::Write)?;
+            tap.take(&buf[..n]);
             buf.advance(n);
             *ours -= n;
             moved.fetch_add(n as u64, Relaxed);
@@ -96,6 +99,7 @@ fn poll_pump(
             Poll::Pending => 0,
         };
         moved.fetch_add(written as u64, Relaxed);
+        tap.take(&bytes[..written]);
         if written == 0 || written < bytes.len() {
             buf.extend_from_slice(&bytes[written..]);
         }
@@ -117,7 +121,9 @@ pub(crate) async fn unchunk(
     to: &mut (impl AsyncWrite + Unpin),
     body: &mut Body,
     moved: &AtomicU64,
+    tap: &mut Tap,
 ) -> Result<(), PumpError> {
+    tap.unchunked();
     while !body.is_done() {
         if buf.is_empty() {
             to.flush().await.map_err(PumpError::Write)?;
@@ -131,6 +137,7 @@ pub(crate) async fn unchunk(
         if piece.payload {
             to.write_all(&bytes).await.map_err(PumpError::Write)?;
             moved.fetch_add(piece.len as u64, Relaxed);
+            tap.take(&bytes);
         }
     }
     to.flush().await.map_err(PumpError::Write)
@@ -173,9 +180,16 @@ mod tests {
             let mut buf = BytesMut::from(&wire[..3]);
             let mut body = Body::new(framing);
             let moved = AtomicU64::new(0);
-            pump(&mut from, &mut buf, &mut to, &mut body, &moved)
-                .await
-                .unwrap();
+            pump(
+                &mut from,
+                &mut buf,
+                &mut to,
+                &mut body,
+                &moved,
+                &mut Tap::default(),
+            )
+            .await
+            .unwrap();
             drop(to);
             assert!(receiving.await.unwrap() == wire);
             assert_eq!(moved.load(Relaxed), wire.len() as u64);
@@ -196,7 +210,8 @@ mod tests {
             .unwrap();
         let mut buf = BytesMut::from(&b"5\r\nhel"[..]);
         let mut body = Body::new(Framing::Chunked);
-        unchunk(&mut from, &mut buf, &mut to, &mut body, &AtomicU64::new(0))
+        let (moved, mut tap) = (AtomicU64::new(0), Tap::default());
+        unchunk(&mut from, &mut buf, &mut to, &mut body, &moved, &mut tap)
             .await
             .unwrap();
         drop(to);
@@ -218,6 +233,7 @@ mod tests {
             &mut to,
             &mut body,
             &AtomicU64::new(0),
+            &mut Tap::default(),
         )
         .await;
         assert!(matches!(result, Err(PumpError::Body(BodyError::Truncated))));

@@ -146,6 +146,11 @@ impl Request {
         })
     }
 
+    /// The head as it was sent.
+    pub(crate) fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
     /// True when it may be sent again without harm.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.framing == Framing::EMPTY
