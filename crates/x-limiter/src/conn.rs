@@ -9,6 +9,7 @@ use std::{
 };
 
 use gost_core::policy::{ConnLimiter, ConnPermit};
+use gost_loader::Reloading;
 
 use crate::{Rules, rules::NotANumber, shards::Shards};
 
@@ -20,7 +21,7 @@ pub(crate) fn value(text: &str) -> Result<Option<u64>, NotANumber> {
 
 /// Limits connections at once.
 pub struct Connections {
-    rules: Rules<u64>,
+    rules: Reloading<Rules<u64>>,
     open: Arc<Open>,
 }
 
@@ -34,6 +35,12 @@ struct Open {
 impl Connections {
     /// Limits by these rules.
     pub fn new(rules: Rules<u64>) -> Self {
+        Self::with(Reloading::fixed(rules))
+    }
+
+    /// Limits by rules that are loaded. What is open goes on to count when they change; as long as
+    /// they are not known, nobody gets a place.
+    pub fn with(rules: Reloading<Rules<u64>>) -> Self {
         Self {
             rules,
             open: Arc::default(),
@@ -44,12 +51,16 @@ impl Connections {
 impl ConnLimiter for Connections {
     fn admit(&self, client: IpAddr) -> Option<ConnPermit> {
         let client = client.to_canonical();
+        let rules = self.rules.load();
+        if rules.is_shut {
+            return None;
+        }
         let mut permit = Permit {
             open: self.open.clone(),
             of: None,
             all: false,
         };
-        if let Some(limit) = self.rules.of(client) {
+        if let Some(limit) = rules.of(client) {
             let mut each = self.open.each.of(client);
             let open = each.entry(client).or_default();
             if *open >= limit {
@@ -58,7 +69,7 @@ impl ConnLimiter for Connections {
             *open += 1;
             permit.of = Some(client);
         }
-        if let Some(limit) = self.rules.all {
+        if let Some(limit) = rules.all {
             let one_more = |open| (open < limit).then_some(open + 1);
             // What was taken before is given back with the permit.
             self.open
@@ -131,6 +142,33 @@ mod tests {
             .collect();
         assert_eq!(kept.len(), 100);
         assert_eq!(limiter.open.each.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_open_goes_on_to_count_when_rules_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("limits");
+        std::fs::write(&path, "$$ 2\n").unwrap();
+        let mut options = crate::LimiterOptions::default();
+        options.sources.file = Some(gost_loader::FileSource { path: path.clone() });
+        let rules = Rules::load("test", &options, value).await.unwrap();
+        let limiter = Connections::with(rules);
+        let client = [127, 0, 0, 1].into();
+        let _two = [
+            limiter.admit(client).unwrap(),
+            limiter.admit(client).unwrap(),
+        ];
+        assert!(limiter.admit(client).is_none());
+        std::fs::write(&path, "$$ 3\n# three in all\n").unwrap();
+        let waiting = async {
+            while limiter.rules.load().of(client) != Some(3) {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        let patience = std::time::Duration::from_secs(30);
+        tokio::time::timeout(patience, waiting).await.unwrap();
+        let _third = limiter.admit(client).unwrap();
+        assert!(limiter.admit(client).is_none());
     }
 
     #[test]

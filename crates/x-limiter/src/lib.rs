@@ -1,4 +1,4 @@
-//! Limits: of connections at once, and of connections per second.
+//! Limits: of connections at once, of connections per second, and of bytes per second.
 //!
 //! ```
 //! let mut registry = gost_core::registry::Registry::new();
@@ -10,19 +10,22 @@ mod conn;
 mod rate;
 mod rules;
 mod shards;
+mod traffic;
 
 use std::sync::Arc;
 
 use gost_core::{
-    error::{Error, Result, Why},
+    build::Build,
     options,
-    policy::{ConnLimiter, RateLimiter},
+    policy::{ConnLimiter, RateLimiter, TrafficLimiter},
     registry::Registry,
 };
+use gost_loader::SourceOptions;
 
 pub use conn::Connections;
 pub use rate::Rates;
 pub use rules::{NotANumber, RuleError, Rules};
+pub use traffic::{Traffic, TrafficRules};
 
 options! {
     /// Options of a limiter.
@@ -30,21 +33,36 @@ options! {
         /// Lines of a key and a number. The key is `$` for all clients together, an address, a
         /// network for each address in it, or `$$` for each address that no other line is about.
         limits: Vec<String> = Vec::new(), "limits";
+        ..sources: SourceOptions;
     }
 }
 
-/// Adds the climiter and the rlimiter `table`.
-pub fn register(registry: &mut Registry) {
-    registry.add::<dyn ConnLimiter, _, _>(&["table"], |options: LimiterOptions, _| async move {
-        let rules = checked(Rules::parse(&options.limits, conn::value))?;
-        Ok(Arc::new(Connections::new(rules)) as Arc<dyn ConnLimiter>)
-    });
-    registry.add::<dyn RateLimiter, _, _>(&["table"], |options: LimiterOptions, _| async move {
-        let rules = checked(Rules::parse(&options.limits, rate::value))?;
-        Ok(Arc::new(Rates::new(rules)) as Arc<dyn RateLimiter>)
-    });
+options! {
+    /// Options of a limiter of bytes per second.
+    pub struct TrafficOptions {
+        /// Lines of a key, a rate from clients, and perhaps one to them and a size of bursts. The key
+        /// is `$` for the whole service, `$$` for each connection, an address, a network for each
+        /// address in it, or a user's name.
+        limits: Vec<String> = Vec::new(), "limits";
+        ..sources: SourceOptions;
+    }
 }
 
-fn checked<T>(rules: std::result::Result<T, RuleError>) -> Result<T> {
-    rules.map_err(|e| Error::new(Why::BadInput, format!("limits: {e}")))
+/// Adds the climiter, the rlimiter and the limiter `table`.
+pub fn register(registry: &mut Registry) {
+    let connections = |options: LimiterOptions, build: Build| async move {
+        let rules = Rules::load(&build.place, &options, conn::value).await?;
+        Ok(Arc::new(Connections::with(rules)) as Arc<dyn ConnLimiter>)
+    };
+    registry.add::<dyn ConnLimiter, _, _>(&["table"], connections);
+    let rates = |options: LimiterOptions, build: Build| async move {
+        let rules = Rules::load(&build.place, &options, rate::value).await?;
+        Ok(Arc::new(Rates::with(rules)) as Arc<dyn RateLimiter>)
+    };
+    registry.add::<dyn RateLimiter, _, _>(&["table"], rates);
+    let traffic = |options: TrafficOptions, build: Build| async move {
+        let rules = TrafficRules::load(&build.place, &options).await?;
+        Ok(Arc::new(Traffic::with(rules)) as Arc<dyn TrafficLimiter>)
+    };
+    registry.add::<dyn TrafficLimiter, _, _>(&["table"], traffic);
 }

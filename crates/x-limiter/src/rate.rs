@@ -3,6 +3,7 @@
 use std::{collections::HashMap, net::IpAddr, time::Instant};
 
 use gost_core::policy::RateLimiter;
+use gost_loader::Reloading;
 use parking_lot::Mutex;
 
 use crate::{Rules, rules::NotANumber, shards::Shards};
@@ -21,7 +22,7 @@ pub(crate) fn value(text: &str) -> Result<Option<f64>, NotANumber> {
 
 /// Limits connections per second, by buckets of tokens that hold one more than a second's worth.
 pub struct Rates {
-    rules: Rules<f64>,
+    rules: Reloading<Rules<f64>>,
     all: Mutex<Option<Bucket>>,
     each: Shards<Bucket>,
 }
@@ -29,6 +30,12 @@ pub struct Rates {
 impl Rates {
     /// Limits by these rules.
     pub fn new(rules: Rules<f64>) -> Self {
+        Self::with(Reloading::fixed(rules))
+    }
+
+    /// Limits by rules that are loaded. Buckets stay as full as they are when they change; as long
+    /// as they are not known, nobody may come.
+    pub fn with(rules: Reloading<Rules<f64>>) -> Self {
         Self {
             rules,
             all: Mutex::default(),
@@ -38,9 +45,10 @@ impl Rates {
 
     fn allow_at(&self, client: IpAddr, now: Instant) -> bool {
         let client = client.to_canonical();
-        let own = self.rules.of(client);
-        if own.is_none() && self.rules.all.is_none() {
-            return true;
+        let rules = self.rules.load();
+        let own = rules.of(client);
+        if rules.is_shut || (own.is_none() && rules.all.is_none()) {
+            return !rules.is_shut;
         }
         let mut each = own.map(|rate| (rate, self.each.of(client)));
         // Nothing is taken from one when the other has nothing.
@@ -54,7 +62,7 @@ impl Rates {
         if !has {
             return false;
         }
-        if let Some(rate) = self.rules.all {
+        if let Some(rate) = rules.all {
             let mut all = self.all.lock();
             let bucket = all.get_or_insert_with(|| Bucket::new(rate, now));
             if bucket.fill(rate, now) < 1.0 {

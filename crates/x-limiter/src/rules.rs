@@ -2,14 +2,18 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
+use gost_core::error::{Error, Result, Why};
+use gost_loader::{RedisKind, Reloading};
 use ipnet::IpNet;
+
+use crate::LimiterOptions;
 
 /// A line that is no limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{line:?} {why}")]
 pub struct RuleError {
-    line: String,
-    why: &'static str,
+    pub(crate) line: String,
+    pub(crate) why: String,
 }
 
 /// A limit that is not a number.
@@ -22,10 +26,55 @@ pub struct Rules<T> {
     /// That of all clients together.
     pub(crate) all: Option<T>,
     /// That of each address without another one.
-    each: Option<T>,
+    pub(crate) each: Option<T>,
     addresses: HashMap<IpAddr, T>,
     /// Networks by length, the longest first.
     nets: Vec<(u8, HashMap<IpNet, T>)>,
+    /// Some rules could not be loaded yet: nobody knows who may come.
+    pub(crate) is_shut: bool,
+}
+
+impl<T> Default for Rules<T> {
+    fn default() -> Self {
+        Self {
+            all: None,
+            each: None,
+            addresses: HashMap::new(),
+            nets: Vec::new(),
+            is_shut: false,
+        }
+    }
+}
+
+/// Reads the value of a line; nothing for one that means no limit.
+type Value<T> = fn(&str) -> Result<Option<T>, NotANumber>;
+
+impl<T: Copy + Send + Sync + 'static> Rules<T> {
+    /// Loads rules: of those for one key the loaded one counts. `place` says whose they are, for
+    /// the log.
+    ///
+    /// # Errors
+    /// A line of the configuration that is no limit; a file that can't be read.
+    pub(crate) async fn load(
+        place: &str,
+        options: &LimiterOptions,
+        value: Value<T>,
+    ) -> Result<Reloading<Self>> {
+        let inline = Self::parse(&options.limits, value)
+            .map_err(|e| Error::new(Why::BadInput, format!("limits: {e}")))?;
+        let kinds = [RedisKind::Set, RedisKind::List];
+        let make = move |loaded: &gost_loader::Loaded| {
+            let mut rules = inline.clone();
+            for entry in loaded.entries() {
+                if let Err(why) = rules.add(entry.uncommented(), value) {
+                    loaded.left_out(&entry, why);
+                }
+            }
+            rules.is_shut = !loaded.is_whole();
+            rules
+        };
+        Reloading::new(place, &options.sources, &kinds, make).await
+    }
 }
 
 impl<T: Copy> Rules<T> {
@@ -38,36 +87,39 @@ impl<T: Copy> Rules<T> {
         lines: &[String],
         value: impl Fn(&str) -> Result<Option<T>, NotANumber>,
     ) -> Result<Self, RuleError> {
-        let mut rules = Self {
-            all: None,
-            each: None,
-            addresses: HashMap::new(),
-            nets: Vec::new(),
-        };
+        let mut rules = Self::default();
         for line in lines {
-            let error = |why| RuleError {
-                line: line.clone(),
-                why,
-            };
-            let text = line.split('#').next().unwrap_or_default();
-            let mut words = text.split_whitespace();
-            let Some(key) = words.next() else { continue };
-            let given = words.next().ok_or_else(|| error("has no limit"))?;
-            if words.next().is_some() {
-                return Err(error("has more than one limit"));
-            }
-            let limit = value(given).map_err(|_| error("has a limit that is not a number"))?;
-            rules
-                .set(key, limit)
-                .ok_or_else(|| error("is not about $, $$, an address or a network"))?;
+            rules.add(line, &value)?;
         }
-        rules
-            .nets
-            .sort_by_key(|(length, _)| std::cmp::Reverse(*length));
         Ok(rules)
     }
 
-    fn set(&mut self, key: &str, limit: Option<T>) -> Option<()> {
+    /// Adds a line.
+    fn add(
+        &mut self,
+        line: &str,
+        value: impl Fn(&str) -> Result<Option<T>, NotANumber>,
+    ) -> Result<(), RuleError> {
+        let error = |why: &str| RuleError {
+            line: line.to_owned(),
+            why: why.to_owned(),
+        };
+        let text = line.split('#').next().unwrap_or_default();
+        let mut words = text.split_whitespace();
+        let Some(key) = words.next() else {
+            return Ok(());
+        };
+        let given = words.next().ok_or_else(|| error("has no limit"))?;
+        if words.next().is_some() {
+            return Err(error("has more than one limit"));
+        }
+        let limit = value(given).map_err(|_| error("has a limit that is not a number"))?;
+        self.set(key, limit)
+            .ok_or_else(|| error("is not about $, $$, an address or a network"))
+    }
+
+    /// Sets the limit of a key; nothing when it is none.
+    pub(crate) fn set(&mut self, key: &str, limit: Option<T>) -> Option<()> {
         match key {
             "$" => self.all = limit,
             "$$" => self.each = limit,
@@ -77,10 +129,10 @@ impl<T: Copy> Rules<T> {
                 } else {
                     let net = key.parse::<IpNet>().ok()?.trunc();
                     let length = net.prefix_len();
-                    let place = self.nets.iter().position(|(own, _)| *own == length);
-                    let place = place.unwrap_or_else(|| {
-                        self.nets.push((length, HashMap::new()));
-                        self.nets.len() - 1
+                    let place = self.nets.binary_search_by(|(own, _)| length.cmp(own));
+                    let place = place.unwrap_or_else(|place| {
+                        self.nets.insert(place, (length, HashMap::new()));
+                        place
                     });
                     set_in(&mut self.nets[place].1, net, limit);
                 }
@@ -92,6 +144,11 @@ impl<T: Copy> Rules<T> {
     /// The limit of one address: its own, or else that of the smallest network it is in, or else
     /// that of each.
     pub(crate) fn of(&self, ip: IpAddr) -> Option<T> {
+        self.own(ip).or(self.each)
+    }
+
+    /// The limit of one address: its own, or else that of the smallest network it is in.
+    pub(crate) fn own(&self, ip: IpAddr) -> Option<T> {
         let of_net = || {
             self.nets.iter().find_map(|(length, nets)| {
                 let net = IpNet::new(ip, *length).ok()?.trunc();
@@ -99,7 +156,7 @@ impl<T: Copy> Rules<T> {
             })
         };
         let own = self.addresses.get(&ip).copied();
-        own.or_else(of_net).or(self.each)
+        own.or_else(of_net)
     }
 }
 

@@ -1,0 +1,152 @@
+//! Lines of bytes per second.
+
+use std::collections::HashMap;
+
+use gost_core::{
+    error::{Error, Result, Why},
+    size::Size,
+};
+use gost_loader::{RedisKind, Reloading};
+
+use super::bucket::Rate;
+use crate::{Rules, TrafficOptions, rules::RuleError};
+
+/// The rates of one key: from clients, and to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rates {
+    pub(crate) input: Option<Rate>,
+    pub(crate) output: Option<Rate>,
+}
+
+/// Which rates are whose.
+#[derive(Clone, Debug, Default)]
+pub struct TrafficRules {
+    pub(crate) addresses: Rules<Rates>,
+    pub(crate) users: HashMap<String, Rates>,
+    /// Some rules could not be loaded yet: nobody knows how much may move.
+    pub(crate) is_shut: bool,
+}
+
+impl TrafficRules {
+    /// Reads lines of a key, a rate from clients, and perhaps one to them and a size of bursts; `#`
+    /// begins a comment. Of two lines for one key the later counts. Sizes are as [`Size`] has them,
+    /// 0 is no limit. A key that is neither `$`, `$$`, an address nor a network is a user's name.
+    ///
+    /// # Errors
+    /// A line without a rate, or with something that is no size.
+    pub fn parse(lines: &[String]) -> Result<Self, RuleError> {
+        let mut rules = Self::default();
+        for line in lines {
+            rules.add(line)?;
+        }
+        Ok(rules)
+    }
+
+    /// Loads rules: of those for one key the loaded one counts. `place` says whose they are, for
+    /// the log.
+    ///
+    /// # Errors
+    /// A line of the configuration that is no limit; a file that can't be read.
+    pub(crate) async fn load(place: &str, options: &TrafficOptions) -> Result<Reloading<Self>> {
+        let inline = Self::parse(&options.limits)
+            .map_err(|e| Error::new(Why::BadInput, format!("limits: {e}")))?;
+        let kinds = [RedisKind::Set, RedisKind::List];
+        let make = move |loaded: &gost_loader::Loaded| {
+            let mut rules = inline.clone();
+            for entry in loaded.entries() {
+                if let Err(why) = rules.add(entry.uncommented()) {
+                    loaded.left_out(&entry, why);
+                }
+            }
+            rules.is_shut = !loaded.is_whole();
+            rules
+        };
+        Reloading::new(place, &options.sources, &kinds, make).await
+    }
+
+    /// Adds a line.
+    fn add(&mut self, line: &str) -> Result<(), RuleError> {
+        let error = |why: &str| RuleError {
+            line: line.to_owned(),
+            why: why.to_owned(),
+        };
+        let text = line.split('#').next().unwrap_or_default();
+        let mut words = text.split_whitespace();
+        let Some(key) = words.next() else {
+            return Ok(());
+        };
+        let mut sizes = [None; 3];
+        for size in &mut sizes {
+            let Some(word) = words.next() else { break };
+            *size = Some(Size::parse(word).map_err(|why| error(&why))?.bytes);
+        }
+        let [Some(input), output, burst] = sizes else {
+            return Err(error("has no limit"));
+        };
+        if words.next().is_some() {
+            return Err(error("has more than two limits and a burst"));
+        }
+        let burst = burst.unwrap_or(0);
+        let rates = Rates {
+            input: Rate::new(input, burst),
+            output: Rate::new(output.unwrap_or(0), burst),
+        };
+        if self.addresses.set(key, Some(rates)).is_none() {
+            if key.contains(['/', ':', '$']) {
+                return Err(error("is not about $, $$, an address, a network or a user"));
+            }
+            self.users.insert(key.to_owned(), rates);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(lines: &[&str]) -> Result<TrafficRules, RuleError> {
+        let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
+        TrafficRules::parse(&lines)
+    }
+
+    #[test]
+    fn lines_are_in_out_and_burst() {
+        let rules = rules(&[
+            "# all",
+            "$ 100MB 200MB",
+            "$$\t10MB # each",
+            "192.0.2.1  512KB 1MB 2MB",
+            "192.0.2.0/24 0 1000",
+            "bob 1KB",
+            "",
+        ])
+        .unwrap();
+        let rates = |input, output, burst| Rates {
+            input: Rate::new(input, burst),
+            output: Rate::new(output, burst),
+        };
+        let addresses = &rules.addresses;
+        assert_eq!(addresses.all, Some(rates(100 << 20, 200 << 20, 0)));
+        assert_eq!(addresses.each, Some(rates(10 << 20, 0, 0)));
+        let of = |ip: &str| addresses.own(ip.parse().unwrap());
+        assert_eq!(of("192.0.2.1"), Some(rates(512 << 10, 1 << 20, 2 << 20)));
+        assert_eq!(of("192.0.2.2"), Some(rates(0, 1000, 0)));
+        assert_eq!(of("192.0.3.2"), None);
+        assert_eq!(rules.users["bob"], rates(1024, 0, 0));
+    }
+
+    #[test]
+    fn lines_that_are_no_limits_are_errors() {
+        for line in [
+            "$",
+            "$ x",
+            "$ 10M",
+            "10.0.0.0/33 1MB",
+            "$ 1MB 1MB 1MB 1MB",
+            "$$$ 1MB",
+        ] {
+            assert!(rules(&[line]).is_err(), "{line}");
+        }
+    }
+}
