@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gost_core::prelude::*;
+use gost_core::{meter::Meter, prelude::*};
 use gost_net::sockets::Sockets;
 
 /// How long binding at a node may take.
@@ -47,6 +47,7 @@ pub struct Remote {
     out: Arc<dyn Outbound>,
     bound: Option<Box<dyn Listener>>,
     proxy_protocol: bool,
+    meter: Meter,
 }
 
 impl Remote {
@@ -63,6 +64,7 @@ impl Remote {
             out,
             bound: None,
             proxy_protocol: build.door.proxy_protocol,
+            meter: build.door.meter.clone(),
         }
     }
 
@@ -83,6 +85,19 @@ impl Remote {
         };
         Ok(self.bound.insert(listener))
     }
+
+    fn metered(&self, incoming: Incoming) -> Incoming {
+        if self.meter.is_none() {
+            return incoming;
+        }
+        let meter = self.meter.clone();
+        incoming.then(|accepted| async move {
+            Ok(match accepted {
+                Accepted::One(conn) => Accepted::One(gost_net::metered(conn, &meter)),
+                many @ Accepted::Many(_) => many,
+            })
+        })
+    }
 }
 
 #[async_trait]
@@ -90,6 +105,7 @@ impl Listener for Remote {
     async fn accept(&mut self) -> Result<Incoming> {
         let proxy_protocol = self.proxy_protocol;
         let accepted = self.bound().await?.accept().await;
+        let accepted = accepted.map(|incoming| self.metered(incoming));
         match accepted {
             Ok(incoming) if proxy_protocol => Ok(incoming.then(|accepted| async {
                 match accepted {

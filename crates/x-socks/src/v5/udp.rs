@@ -50,7 +50,7 @@ pub(super) async fn associate(
     // whose datagrams would not come here.
     let from = client.meta.peer.ip().map(|addr| addr.ip());
     let (control, mut meta) = client.into_conn().into_stream()?;
-    let (socket, _) = socket.into_packet()?;
+    let (socket, _) = gost_net::metered(socket, &session.client_meter()).into_packet()?;
     let mut inside: Box<dyn Packet> = Box::new(SocksUdp::server(socket, from));
     if options.udp_resolve_domain {
         inside = Box::new(Sources::new(inside, session.child()));
