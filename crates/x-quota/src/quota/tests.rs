@@ -61,7 +61,7 @@ async fn one_direction_may_count_and_no_limit_may_be_there() {
 #[tokio::test]
 async fn outside_its_time_nothing_counts() {
     let now = SystemTime::now();
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     for (starts, expires, active) in [
         (Some(now - hour), Some(now + hour), true),
         (Some(now + hour), None, false),
