@@ -15,13 +15,13 @@ use gost_core::{
 };
 use gost_tls::ClientTls;
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     error::PluginError,
     grpc::{self, GrpcPlugin},
     http::{self, HttpPlugin, Url},
-    messages::Call,
+    messages::{Call, OkReply},
 };
 
 /// How long an answer may take when nothing is configured.
@@ -121,23 +121,8 @@ impl Client {
 
     /// Asks. A failure is logged, unless others were lately.
     pub(crate) async fn call<C: Call>(&self, question: C) -> Result<C::Reply, PluginError> {
-        let answer = async {
-            match &self.transport {
-                Transport::Grpc(plugin) => plugin.call(question).await,
-                Transport::Http(plugin) => plugin.call(&question).await,
-            }
-        };
-        let answer = tokio::time::timeout(self.timeout, answer).await;
-        let answer = answer.unwrap_or_else(|_| {
-            if let Transport::Grpc(plugin) = &self.transport {
-                plugin.abandon();
-            }
-            Err(PluginError::TimedOut(self.timeout))
-        });
-        match &answer {
-            Ok(_) => self.complaints.success(&self.what),
-            Err(error) => self.complaints.failure(&self.what, error),
-        }
+        let answer = self.exchange(question).await;
+        self.note(answer.as_ref().err());
         answer
     }
 
@@ -147,13 +132,40 @@ impl Client {
         answer.map_err(|e| e.into_error(&self.what))
     }
 
-    /// An error when the plugin has answered that it has not done it.
-    pub(crate) fn must(&self, ok: bool) -> Result<()> {
-        if ok {
-            return Ok(());
+    /// Tells something; what is not taken is an error.
+    pub(crate) async fn tell<C: Call<Reply = OkReply>>(&self, what: C) -> Result<()> {
+        let told = match self.exchange(what).await {
+            Ok(reply) if reply.ok => Ok(()),
+            Ok(_) => Err(PluginError::NotOk),
+            Err(error) => Err(error),
+        };
+        self.note(told.as_ref().err());
+        told.map_err(|e| e.into_error(&self.what))
+    }
+
+    async fn exchange<C: Call>(&self, question: C) -> Result<C::Reply, PluginError> {
+        let late = |_| PluginError::TimedOut(self.timeout);
+        match &self.transport {
+            Transport::Grpc(plugin) => {
+                let connection = plugin.connection();
+                let answer = timeout(self.timeout, plugin.call(&connection, question)).await;
+                if answer.is_err() {
+                    plugin.abandon(&connection);
+                }
+                answer.map_err(late)?
+            }
+            Transport::Http(plugin) => {
+                let answer = timeout(self.timeout, plugin.call(&question)).await;
+                answer.map_err(late)?
+            }
         }
-        self.complaints.failure(&self.what, &PluginError::NotOk);
-        Err(PluginError::NotOk.into_error(&self.what))
+    }
+
+    fn note(&self, failure: Option<&PluginError>) {
+        match failure {
+            None => self.complaints.success(&self.what),
+            Some(error) => self.complaints.failure(&self.what, error),
+        }
     }
 }
 

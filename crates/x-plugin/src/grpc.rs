@@ -31,12 +31,12 @@ const PORT: u16 = 443;
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_mins(5);
 
-type Http2 = Client<Connector, tonic::body::Body>;
+/// A connection for all questions; it is opened anew once it is gone.
+pub(crate) type Http2 = Client<Connector, tonic::body::Body>;
 
 /// A plugin with a gRPC target.
 pub(crate) struct GrpcPlugin {
     connector: Connector,
-    /// One connection for all; it is made anew once it is gone.
     client: ArcSwap<Http2>,
     origin: Uri,
     token: Option<MetadataValue<Ascii>>,
@@ -100,16 +100,26 @@ impl GrpcPlugin {
         })
     }
 
-    /// Asks over another connection the next time: one that has no answer may be dead.
-    pub(crate) fn abandon(&self) {
-        self.client.store(Arc::new(client(self.connector.clone())));
+    /// The connection to ask over, which may have to be opened first.
+    pub(crate) fn connection(&self) -> Arc<Http2> {
+        self.client.load_full()
+    }
+
+    /// Uses another connection from now on: one that has no answer may be dead.
+    pub(crate) fn abandon(&self, connection: &Arc<Http2>) {
+        let new = Arc::new(client(self.connector.clone()));
+        // Of those who waited together the first one does it.
+        self.client.compare_and_swap(connection, new);
     }
 
     /// Asks. The status must be `OK`.
-    pub(crate) async fn call<C: Call>(&self, question: C) -> Result<C::Reply, PluginError> {
-        let client = Http2::clone(&self.client.load());
-        let mut grpc =
-            Grpc::with_origin(client, self.origin.clone()).max_decoding_message_size(C::MOST);
+    pub(crate) async fn call<C: Call>(
+        &self,
+        connection: &Http2,
+        question: C,
+    ) -> Result<C::Reply, PluginError> {
+        let mut grpc = Grpc::with_origin(connection.clone(), self.origin.clone())
+            .max_decoding_message_size(C::MOST);
         grpc.ready().await.map_err(|e| PluginError::transport(&e))?;
         let mut request = Request::new(question);
         if let Some(token) = &self.token {

@@ -21,8 +21,9 @@ use crate::{
     messages::Call,
 };
 
-/// How long a connection is kept that nobody uses.
-const IDLE: Duration = Duration::from_secs(30);
+/// How long a connection is kept that nobody uses: less than most servers do, so that no question
+/// is sent just when they close it.
+const IDLE: Duration = Duration::from_secs(4);
 /// How many of them are kept.
 const MAX_IDLE: usize = 8;
 

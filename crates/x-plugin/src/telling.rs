@@ -29,10 +29,7 @@ impl Recorder for PluginRecorder {
             data: record,
             metadata: Bytes::copy_from_slice(metadata.as_bytes()),
         };
-        Answer::later(async move {
-            let reply = client.ask(question).await?;
-            client.must(reply.ok)
-        })
+        Answer::later(async move { client.tell(question).await })
     }
 }
 
@@ -46,8 +43,7 @@ impl Observer for PluginObserver {
         }
         Answer::later(async move {
             let events = events.iter().map(message).collect();
-            let reply = self.0.ask(ObserveRequest { events }).await?;
-            self.0.must(reply.ok)
+            self.0.tell(ObserveRequest { events }).await
         })
     }
 }
