@@ -60,7 +60,7 @@ const FIRST_PROBE: u64 = 7_000;
 const LONGEST_PROBE: u64 = 120_000;
 const MIN_THRESHOLD: u32 = 2;
 /// Buffers that are kept to be used again.
-const SPARE: usize = 64;
+const SPARE: usize = 256;
 
 /// One end of a conversation.
 #[derive(Debug)]

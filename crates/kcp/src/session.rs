@@ -126,6 +126,12 @@ impl Session {
         self.arq.writable()
     }
 
+    /// True when so much may be written that it is worth while to wake who waited for it. Something
+    /// is left to be sent meanwhile.
+    pub fn is_roomy(&self) -> bool {
+        self.arq.is_roomy()
+    }
+
     /// Queues bytes to be sent. Takes all of them, so as not to cut what belongs together, but is
     /// not to be called while nothing is [`writable`](Self::writable).
     pub fn write(&mut self, bytes: &[u8]) {

@@ -21,6 +21,8 @@ pub(super) struct Flight {
     pub(super) passed: u32,
     /// When it was last sent, by the clock on the wire.
     time: u32,
+    /// The same, by ours.
+    sent_at: Millis,
     timeout: u32,
     resend_at: Millis,
 }
@@ -28,11 +30,23 @@ pub(super) struct Flight {
 impl Arq {
     /// How many bytes may be written now.
     pub(crate) fn writable(&self) -> usize {
-        // Beyond what may be on its way, enough to keep going until the writer is back.
-        let window = self.config.send_window as usize;
-        let most = window + window.clamp(32, 128);
-        let room = most.saturating_sub(self.queue.len() + self.flight.len());
-        room * self.segment
+        self.room() * self.segment
+    }
+
+    /// True when so much may be written that it is worth while to wake the writer.
+    pub(crate) fn is_roomy(&self) -> bool {
+        self.room() >= self.slack() / 2
+    }
+
+    /// How many more segments may be written.
+    fn room(&self) -> usize {
+        let most = self.config.send_window as usize + self.slack();
+        most.saturating_sub(self.queue.len() + self.flight.len())
+    }
+
+    /// Segments beyond what may be on its way: enough to keep going until the writer is back.
+    fn slack(&self) -> usize {
+        (self.config.send_window as usize).clamp(32, 128)
     }
 
     /// Queues bytes; how many is for the caller to bound, see [`Self::writable`].
@@ -84,6 +98,7 @@ impl Arq {
                 sent: 0,
                 passed: 0,
                 time: 0,
+                sent_at: 0,
                 timeout: 0,
                 resend_at: 0,
             });
@@ -99,7 +114,8 @@ impl Arq {
             return;
         }
         self.overtaken = false;
-        let (mut early, mut late) = (false, false);
+        let late = Millis::from(self.round_trip + self.round_trip / 8);
+        let (mut early, mut timed_out) = (false, false);
         let mut next: Option<Millis> = None;
         let timeout = self.timeout;
         let flown = self.flight.len() - self.unsent;
@@ -107,12 +123,14 @@ impl Arq {
             if segment.acknowledged {
                 continue;
             }
-            let overtaken = segment.passed > 0
+            let passed = segment.passed > 0
                 && !segment.overtaken
                 // With nothing new to send, what is sent again costs nobody anything.
                 && (moved == 0
                     || (self.config.fast_resend > 0 && segment.passed >= self.config.fast_resend));
-            let again = if overtaken {
+            // Those that are merely late come within a part of the round trip.
+            let late_until = segment.sent_at + late;
+            let again = if passed && late_until <= now {
                 segment.overtaken = true;
                 segment.timeout = timeout;
                 self.stats.resent_early += 1;
@@ -128,7 +146,7 @@ impl Arq {
                 segment.passed = 0;
                 segment.overtaken = false;
                 self.stats.timed_out += 1;
-                late = true;
+                timed_out = true;
                 true
             } else {
                 false
@@ -141,7 +159,11 @@ impl Arq {
                     self.resend.push_back(self.una.wrapping_add(i as u32));
                 }
             }
-            next = Some(next.map_or(segment.resend_at, |at| at.min(segment.resend_at)));
+            let at = match segment.resend_at {
+                at if passed && !again => at.min(late_until),
+                at => at,
+            };
+            next = Some(next.map_or(at, |next| next.min(at)));
         }
         self.next_timeout = next;
         if early {
@@ -150,7 +172,7 @@ impl Arq {
             self.congestion_window = self.threshold.saturating_add(self.config.fast_resend);
             self.credit = 0;
         }
-        if late {
+        if timed_out {
             let window = self.config.send_window.min(self.remote_window);
             let window = window.min(self.congestion_window);
             self.threshold = (window / 2).max(MIN_THRESHOLD);
@@ -198,6 +220,7 @@ impl Arq {
             return false;
         }
         segment.time = header.time;
+        segment.sent_at = now;
         if segment.sent == 0 {
             self.stats.sent += 1;
             segment.timeout = self.timeout;
