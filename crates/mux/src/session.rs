@@ -1,6 +1,6 @@
 //! Both ends of a session.
 
-use std::{fmt, future::poll_fn, time::Duration};
+use std::{fmt, future::poll_fn, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use gost_core::{
@@ -22,7 +22,14 @@ use crate::{
 ///
 /// The session lives as long as one of its handles or streams; then its connection is closed.
 #[derive(Clone)]
-pub struct Session(Handle);
+pub struct Session {
+    handle: Handle,
+    /// What the channel below knows of itself.
+    stalls: Option<Stalls>,
+}
+
+/// Whether a connection gets nowhere.
+type Stalls = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// A handle of a session, whatever its protocol.
 #[derive(Clone)]
@@ -72,7 +79,11 @@ pub struct Streams {
 /// # Errors
 /// If the connection carries no bytes.
 pub fn client(conn: Conn, settings: &MuxSettings) -> Result<Session> {
-    Handle::start(conn, Side::Client, Accepting::No, settings).map(Session)
+    let handle = Handle::start(conn, Side::Client, Accepting::No, settings)?;
+    Ok(Session {
+        handle,
+        stalls: None,
+    })
 }
 
 /// Starts a session over a connection, as the end that accepts streams; must be called inside a
@@ -102,14 +113,17 @@ impl Session {
     pub async fn open(&self) -> Result<Conn> {
         let opened = self.open_below(usize::MAX).await?;
         opened.ok_or_else(|| {
-            let what = format!("mux session with {}: too many streams", self.0.meta().peer);
+            let what = format!(
+                "mux session with {}: too many streams",
+                self.handle.meta().peer
+            );
             Error::new(Why::Limited, what)
         })
     }
 
     /// Opens a stream unless `most` are open already.
     pub(crate) async fn open_below(&self, most: usize) -> Result<Option<Conn>> {
-        match &self.0 {
+        match &self.handle {
             Handle::Smux(handle) => handle.open(most),
             Handle::Yamux(handle) => handle.open(most).await,
         }
@@ -117,7 +131,7 @@ impl Session {
 
     /// True for another handle of the same session.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
+        match (&self.handle, &other.handle) {
             (Handle::Smux(one), Handle::Smux(two)) => one.is(two),
             (Handle::Yamux(one), Handle::Yamux(two)) => one.is(two),
             _ => false,
@@ -126,34 +140,42 @@ impl Session {
 
     /// How many streams are open.
     pub fn streams(&self) -> usize {
-        on_handle!(&self.0, handle => handle.streams())
+        on_handle!(&self.handle, handle => handle.streams())
     }
 
     /// Ends the session when it had no stream for so long; `None` for never.
     pub fn set_idle_timeout(&self, idle: Option<Duration>) {
-        on_handle!(&self.0, handle => handle.set_idle_timeout(idle));
+        on_handle!(&self.handle, handle => handle.set_idle_timeout(idle));
     }
 
-    /// True when streams that are not read hold up the session, so that a new one would probably
-    /// get nowhere.
+    /// Asks the channel, too, whether a new stream would probably get nowhere.
+    #[must_use]
+    pub fn stalled_when(mut self, stalls: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.stalls = Some(Arc::new(stalls));
+        self
+    }
+
+    /// True when streams that are not read hold up the session, or the channel gets nowhere, so
+    /// that a new stream would probably not either.
     pub fn is_stalled(&self) -> bool {
-        on_handle!(&self.0, handle => handle.is_stalled())
+        self.stalls.as_ref().is_some_and(|stalls| stalls())
+            || on_handle!(&self.handle, handle => handle.is_stalled())
     }
 
     /// True once the session has ended: no stream can be opened any more.
     pub fn is_closed(&self) -> bool {
-        on_handle!(&self.0, handle => handle.is_closed())
+        on_handle!(&self.handle, handle => handle.is_closed())
     }
 
     /// Waits for the end of the session and says why it ended.
     pub async fn closed(&self) -> Error {
-        on_handle!(&self.0, handle => handle.closed().await)
+        on_handle!(&self.handle, handle => handle.closed().await)
     }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Session({})", self.0.meta().peer)
+        write!(f, "Session({})", self.handle.meta().peer)
     }
 }
 

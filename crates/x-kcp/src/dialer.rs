@@ -1,6 +1,6 @@
 //! The kcp dialer.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use gost_core::{
@@ -10,42 +10,88 @@ use gost_core::{
     error::Result,
     outbound::{Ask, Dialer, NodeAddr, Outbound},
 };
-use gost_mux::MuxDialer;
+use gost_mux::{Pool, PoolKey, Session, client};
+use tokio::time::Instant;
 
 use crate::{
-    endpoint::{Endpoint, NoDoor, random},
+    door::NoDoor,
+    endpoint::{Endpoint, random},
     options::KcpDialerOptions,
     settings::Settings,
+    statistics::Watch,
 };
 
-/// Begins sessions, each over a socket of its own.
+/// How long the way to a node may take at least. It goes on for those who may still wait when the
+/// one who asked first gives up.
+const OPEN: Duration = Duration::from_secs(15);
+
+/// Reaches nodes by streams of sessions, each over a socket of its own, and keeps the sessions.
 struct KcpDialer {
     settings: Arc<Settings>,
+    pool: Pool,
+    _watch: Option<Arc<Watch>>,
 }
 
-pub(crate) fn build(options: &KcpDialerOptions, build: &Build) -> Result<MuxDialer> {
+pub(crate) fn build(options: &KcpDialerOptions, build: &Build) -> Result<impl Dialer + use<>> {
     let settings = Settings::new(&options.kcp, &build.place)?;
     if settings.dscp != 0 {
         tracing::warn!("{}: dscp is for listeners only", build.place);
     }
-    let mux = settings.mux.clone();
-    Ok(MuxDialer::new(KcpDialer { settings }, mux, &options.pool))
+    Ok(KcpDialer {
+        settings,
+        pool: Pool::new(&options.pool),
+        _watch: Watch::start(),
+    })
 }
 
 #[async_trait]
 impl Dialer for KcpDialer {
     async fn dial(&self, node: &NodeAddr, below: &Arc<dyn Outbound>, ask: &Ask) -> Result<Conn> {
-        let to = Target::udp(node.addr.clone());
-        let (packet, meta) = below.connect(&to, ask).await?.into_packet()?;
-        let mut conversation = [0; 4];
-        random(&mut conversation)?;
-        let mut endpoint = Endpoint::new(packet, NoDoor, &node.addr.to_string())?;
-        let conversation = u32::from_le_bytes(conversation);
-        let stream = endpoint.open(conversation, Addr::Any, &self.settings)?;
-        tokio::spawn(endpoint.run());
-        Ok(Conn {
-            io: Io::Stream(Box::new(stream)),
-            meta,
-        })
+        let key = PoolKey {
+            addr: node.addr.clone(),
+            path: below.path(),
+        };
+        let deadline = Instant::now() + OPEN;
+        let deadline = ask.deadline.map_or(deadline, |d| deadline.max(d.into()));
+        let make = || {
+            let (settings, node, below) = (self.settings.clone(), node.clone(), below.clone());
+            let ask = Ask {
+                deadline: Some(deadline.into_std()),
+                ..ask.clone()
+            };
+            async move { open(&settings, &node, &below, &ask).await }
+        };
+        let stream = self.pool.open(&key, deadline, make);
+        ask.within("open a stream to", &node.addr, stream).await
+    }
+}
+
+/// Begins a session. Nobody at the other end has to be there for that; but one from whom nothing
+/// is heard gets no further streams.
+async fn open(
+    settings: &Arc<Settings>,
+    node: &NodeAddr,
+    below: &Arc<dyn Outbound>,
+    ask: &Ask,
+) -> Result<Session> {
+    let to = Target::udp(node.addr.clone());
+    let (packet, meta) = below.connect(&to, ask).await?.into_packet()?;
+    let mut conversation = [0; 4];
+    random(&mut conversation)?;
+    let conversation = u32::from_le_bytes(conversation);
+    let mut endpoint = Endpoint::new(packet, NoDoor, &node.addr.to_string())?;
+    let stream = endpoint.open(conversation, Addr::Any, settings)?;
+    let link = stream.link().clone();
+    tokio::spawn(endpoint.run());
+    let conn = Conn {
+        io: Io::Stream(Box::new(stream)),
+        meta,
+    };
+    Ok(client(conn, &settings.mux)?.stalled_when(move || link.is_unanswered()))
+}
+
+impl fmt::Debug for KcpDialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KcpDialer({:?})", self.pool)
     }
 }

@@ -7,7 +7,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -23,8 +23,11 @@ use slab::Slab;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
+    door::Door,
+    entry::Entry,
     link::{Bell, Link},
     settings::Settings,
+    statistics::STATISTICS,
     stream::KcpStream,
 };
 
@@ -43,40 +46,6 @@ const TURN: usize = 128;
 /// Batches received before others get their turn.
 const BATCHES: usize = 8;
 
-/// Who takes new sessions.
-pub(crate) trait Door: Send + Sync + 'static {
-    /// How a new session is to be run, if there may be one.
-    fn settings(&self) -> Option<Arc<Settings>>;
-
-    /// Takes the stream of a new session.
-    fn enter(&self, stream: KcpStream, peer: Addr);
-
-    /// True when nobody waits for sessions any more.
-    fn is_closed(&self) -> bool;
-
-    /// How many sessions there may be at once.
-    fn most(&self) -> usize;
-}
-
-/// For sockets of clients.
-pub(crate) struct NoDoor;
-
-impl Door for NoDoor {
-    fn settings(&self) -> Option<Arc<Settings>> {
-        None
-    }
-
-    fn enter(&self, _: KcpStream, _: Addr) {}
-
-    fn is_closed(&self) -> bool {
-        true
-    }
-
-    fn most(&self) -> usize {
-        0
-    }
-}
-
 /// A socket and its sessions.
 pub(crate) struct Endpoint<D> {
     io: Box<dyn Packet>,
@@ -93,17 +62,6 @@ pub(crate) struct Endpoint<D> {
     /// What the socket did not take yet.
     unsent: Batch,
     drops: Drops,
-}
-
-struct Entry {
-    link: Arc<Link>,
-    settings: Arc<Settings>,
-    /// The time that counts of those in `times`.
-    armed: Option<Instant>,
-    /// It is in `ready`.
-    listed: bool,
-    /// Nothing was sent since.
-    idle_since: Option<Instant>,
 }
 
 impl<D: Door> Endpoint<D> {
@@ -150,13 +108,9 @@ impl<D: Door> Endpoint<D> {
         let vacant = self.links.vacant_entry();
         let number = vacant.key();
         let link = Link::new(session, peer.clone(), number, self.bell.clone());
-        vacant.insert(Entry {
-            link: link.clone(),
-            settings: settings.clone(),
-            armed: None,
-            listed: false,
-            idle_since: None,
-        });
+        // A door that is closed is that of a socket of ours.
+        let entry = Entry::new(link.clone(), settings.clone(), self.door.is_closed());
+        vacant.insert(entry);
         self.by_peer.insert(peer, number);
         Ok(KcpStream::new(link, settings.compress))
     }
@@ -252,6 +206,11 @@ impl<D: Door> Endpoint<D> {
             dropped += usize::from(!self.take(now, room, from));
         }
         self.drops.add(dropped, "they are not of a session here");
+        STATISTICS
+            .datagrams_in
+            .fetch_add(batch.len() as u64, Relaxed);
+        STATISTICS.bytes_in.fetch_add(batch.bytes() as u64, Relaxed);
+        STATISTICS.strange.fetch_add(dropped as u64, Relaxed);
         Poll::Ready(Ok(true))
     }
 
@@ -272,17 +231,11 @@ impl<D: Door> Endpoint<D> {
         let Some(body) = settings.envelope.open(datagram) else {
             return false;
         };
-        if let Some(number) = known {
-            let link = self.links[number].link.clone();
-            let mut state = link.lock();
-            let conversation = Opening::conversation(body);
-            if conversation.is_none_or(|c| c == state.session.conversation()) {
-                state.session.receive(now.into_std(), body);
-                state.wake();
-                drop(state);
-                self.list(number);
-                return true;
-            }
+        if let Some(number) = known
+            && self.links[number].take(now, body)
+        {
+            self.list(number);
+            return true;
         }
         let window = settings.session.receive_window;
         let Some(opening) = Opening::find(body, window) else {
@@ -306,10 +259,7 @@ impl<D: Door> Endpoint<D> {
         };
         self.door.enter(stream, from.clone());
         if let Some(number) = self.by_peer.get(from).copied() {
-            let mut state = self.links[number].link.lock();
-            state.session.receive(now.into_std(), body);
-            state.wake();
-            drop(state);
+            self.links[number].take(now, body);
             self.list(number);
         }
         true
@@ -364,8 +314,11 @@ impl<D: Door> Endpoint<D> {
         while sent < TURN {
             let mut lengths = [0; TOGETHER];
             let (mut count, mut used) = (0, 0);
+            let together = entry
+                .unproven
+                .map_or(TOGETHER, |n| TOGETHER.min(n as usize));
             let room = batch.room();
-            while count < TOGETHER
+            while count < together
                 && room.len() - used >= MAX_MTU
                 && let Some(length) = state.session.transmit(now, &mut room[used..])
             {
@@ -388,6 +341,11 @@ impl<D: Door> Endpoint<D> {
                 batch.commit(*length, entry.link.peer.clone());
             }
             sent += count;
+            STATISTICS.datagrams_out.fetch_add(count as u64, Relaxed);
+            STATISTICS.bytes_out.fetch_add(used as u64, Relaxed);
+            if let Some(allowed) = &mut entry.unproven {
+                *allowed = allowed.saturating_sub(count as u32);
+            }
             if count < TOGETHER {
                 if sent > 0 {
                     entry.idle_since = None;
@@ -404,6 +362,7 @@ impl<D: Door> Endpoint<D> {
     fn settle(&mut self, number: usize) {
         let now = Instant::now();
         let entry = &mut self.links[number];
+        entry.tell();
         let mut state = entry.link.lock();
         if state.session.is_dead() {
             drop(state);
@@ -415,6 +374,9 @@ impl<D: Door> Endpoint<D> {
             return self.remove(number, "closed");
         }
         let mut next = state.session.next_timeout().map(Instant::from_std);
+        if entry.is_muted() {
+            next = None;
+        }
         if next.is_none() && entry.idle_since.is_none() {
             entry.idle_since = Some(now);
             next = Some(now + REST);
@@ -455,3 +417,6 @@ impl<D: Door> Endpoint<D> {
 pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
     getrandom::fill(bytes).map_err(|e| Error::new(Why::Other, "random numbers").caused_by(e))
 }
+
+#[cfg(test)]
+mod tests;

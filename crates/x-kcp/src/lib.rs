@@ -11,11 +11,14 @@
 //! it, and has one timer for them.
 
 mod dialer;
+mod door;
 mod endpoint;
+mod entry;
 mod link;
 mod listener;
 mod options;
 mod settings;
+mod statistics;
 mod stream;
 
 use std::sync::Arc;

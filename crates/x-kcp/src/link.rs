@@ -95,6 +95,12 @@ impl Link {
         }
     }
 
+    /// True when the peer may be gone, or know nothing of the session any more. One that has ended
+    /// says so itself.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.lock().session.is_unanswered(Instant::now().into_std())
+    }
+
     /// Ends the link for its stream.
     pub(crate) fn end(&self, why: Why, text: &str) {
         let mut state = self.lock();
@@ -118,7 +124,7 @@ impl State {
         {
             waker.wake();
         }
-        if (ended || self.session.writable() > 0)
+        if (ended || self.session.is_roomy())
             && let Some(waker) = self.writer.take()
         {
             waker.wake();

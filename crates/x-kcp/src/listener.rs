@@ -29,11 +29,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
-    endpoint::{Door, Endpoint},
-    link::Bell,
-    options::KcpListenerOptions,
-    settings::Settings,
-    stream::KcpStream,
+    door::Door, endpoint::Endpoint, link::Bell, options::KcpListenerOptions, settings::Settings,
+    statistics::Watch, stream::KcpStream,
 };
 
 /// Sessions of a socket at once. Whoever knows the key can begin one with a single datagram, from
@@ -60,6 +57,10 @@ struct Held {
 struct KcpListener {
     held: Arc<Held>,
     meter: Meter,
+    /// How sessions are to be run from the first time on that this listener waits for one: until
+    /// then the socket may still be another's.
+    settings: Option<(Arc<Settings>, usize)>,
+    _watch: Option<Arc<Watch>>,
 }
 
 pub(crate) async fn build(options: KcpListenerOptions, build: Build) -> Result<Box<dyn Listener>> {
@@ -69,11 +70,14 @@ pub(crate) async fn build(options: KcpListenerOptions, build: Build) -> Result<B
         0 => BACKLOG,
         backlog => backlog,
     };
-    let held = hold(&build.addr, &build.door, settings, backlog).await?;
+    let settings = (settings, backlog);
+    let held = hold(&build.addr, &build.door, &settings).await?;
     held.listeners.fetch_add(1, Relaxed);
     let listener = KcpListener {
         held,
         meter: build.door.meter.clone(),
+        settings: Some(settings),
+        _watch: Watch::start(),
     };
     Ok(Box::new(MuxListener::new(listener, mux)))
 }
@@ -82,19 +86,17 @@ pub(crate) async fn build(options: KcpListenerOptions, build: Build) -> Result<B
 async fn hold(
     at: &str,
     door: &build::Door,
-    settings: Arc<Settings>,
-    backlog: usize,
+    settings: &(Arc<Settings>, usize),
 ) -> Result<Arc<Held>> {
     let addr = listen_addr(at).await?;
     let place = format!("{addr} {}", door.netns.as_deref().unwrap_or_default());
     let taken = (addr.port() != 0).then(|| door.held.get::<Held>(&place));
     if let Some(held) = taken.flatten() {
-        *held.settings.lock() = (settings, backlog);
         return Ok(held);
     }
     let socket = udp::bind(at, door).await?;
-    if settings.dscp != 0 {
-        let class = settings.dscp << 2;
+    if settings.0.dscp != 0 {
+        let class = settings.0.dscp << 2;
         let socket = socket2::SockRef::from(&socket);
         let set = if addr.is_ipv4() {
             socket.set_tos_v4(class)
@@ -107,7 +109,7 @@ async fn hold(
     }
     let held = Arc::new(Held {
         local: socket.local_addr()?.into(),
-        settings: Mutex::new((settings, backlog)),
+        settings: Mutex::new(settings.clone()),
         socket: Mutex::new(Some(socket)),
         waiting: Mutex::default(),
         came: Notify::new(),
@@ -158,6 +160,9 @@ impl Door for Arc<Held> {
 #[async_trait]
 impl Listener for KcpListener {
     async fn accept(&mut self) -> Result<Incoming> {
+        if let Some(settings) = self.settings.take() {
+            *self.held.settings.lock() = settings;
+        }
         self.held.start()?;
         loop {
             let next = self.held.waiting.lock().pop_front();

@@ -59,6 +59,11 @@ impl KcpStream {
             finished: false,
         }
     }
+
+    /// The session, for who wants to know how it is.
+    pub(crate) const fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
 }
 
 impl AsyncRead for KcpStream {

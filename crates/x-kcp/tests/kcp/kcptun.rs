@@ -7,7 +7,10 @@ use gost_testkit::{
     process::{Launch, Process},
 };
 
-use crate::support::{Targets, downloaded, echoed, tunnel_client, tunnel_server, uploaded};
+use crate::support::{Targets, echoed, fetched, told, tunnel_client, tunnel_server};
+
+/// Some of the ciphers are slow when they are built for debugging.
+const SOME: u64 = 128 << 10;
 
 /// Arguments of kcptun, our keys for the same, and what to put into a file because there is no
 /// key for it.
@@ -105,7 +108,7 @@ fn query(keys: &str, file: &str) -> (tempfile::NamedTempFile, String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_client_at_a_server_of_kcptun() {
-    let to = Targets::start().await;
+    let to = Targets::with_source(SOME).await;
     for (theirs, keys, file) in PAIRS {
         let (_file, query) = query(keys, file);
         for target in [&to.echo, &to.source, &to.sink] {
@@ -121,9 +124,9 @@ async fn our_client_at_a_server_of_kcptun() {
             if target.port() == to.echo.port() {
                 echoed(local).await;
             } else if target.port() == to.source.port() {
-                downloaded(local).await;
+                fetched(local, SOME).await;
             } else {
-                uploaded(local, target).await;
+                told(local, target, SOME).await;
             }
         }
     }
@@ -131,7 +134,7 @@ async fn our_client_at_a_server_of_kcptun() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_of_kcptun_at_our_server() {
-    let to = Targets::start().await;
+    let to = Targets::with_source(SOME).await;
     for (theirs, keys, file) in PAIRS {
         let (_file, query) = query(keys, file);
         for target in [&to.echo, &to.source, &to.sink] {
@@ -147,9 +150,9 @@ async fn a_client_of_kcptun_at_our_server() {
             if target.port() == to.echo.port() {
                 echoed(local).await;
             } else if target.port() == to.source.port() {
-                downloaded(local).await;
+                fetched(local, SOME).await;
             } else {
-                uploaded(local, target).await;
+                told(local, target, SOME).await;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Ours with ours.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gost_testkit::{
     PATIENCE,
@@ -53,6 +53,32 @@ async fn bytes_get_through_a_bad_path() {
     )
     .await;
     assert!(path.lost() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_path_that_loses_some_is_used_well() {
+    let to = Targets::start().await;
+    let query = "kcp.key=k&kcp.mode=fast&kcp.sndwnd=512&kcp.rcvwnd=512";
+    let node = server(query).await;
+    let path = Impairment {
+        delay: Duration::from_millis(50),
+        jitter: Duration::from_millis(10),
+        loss: 0.02,
+        ..Impairment::default()
+    };
+    let path = UdpRelay::start(node.address, path).await.unwrap();
+    let down = client(path.address(), to.source.address(), query).await;
+    let began = Instant::now();
+    for _ in 0..4 {
+        downloaded(down.address).await;
+    }
+    // A window at a time that takes some ten round trips; the rest is for what was lost, and for a
+    // machine that has other things to do.
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(path.lost() > 20);
+    let up = client(path.address(), to.sink.address(), query).await;
+    uploaded(up.address, &to.sink).await;
 }
 
 #[tokio::test]

@@ -211,14 +211,24 @@ pub(crate) async fn many(local: SocketAddr) {
 }
 
 pub(crate) async fn downloaded(local: SocketAddr) {
+    fetched(local, LEN).await;
+}
+
+/// The source says so much.
+pub(crate) async fn fetched(local: SocketAddr, len: u64) {
     let mut stream = TcpStream::connect(local).await.unwrap();
-    let all = read(&mut stream, LEN as usize).await;
-    assert!(all == payload(3, LEN as usize), "other bytes came");
+    let all = read(&mut stream, len as usize).await;
+    assert!(all == payload(3, len as usize), "other bytes came");
 }
 
 pub(crate) async fn uploaded(local: SocketAddr, sink: &Server) {
+    told(local, sink, LEN).await;
+}
+
+/// The sink is told so much.
+pub(crate) async fn told(local: SocketAddr, sink: &Server, len: u64) {
     let mut stream = TcpStream::connect(local).await.unwrap();
-    let all = payload(4, LEN as usize);
+    let all = payload(4, len as usize);
     soon(stream.write_all(&all)).await.unwrap();
     stream.shutdown().await.unwrap();
     // Whoever asks a client whether it listens reaches the sink, too.
@@ -238,10 +248,15 @@ pub(crate) struct Targets {
 
 impl Targets {
     pub(crate) async fn start() -> Self {
+        Self::with_source(LEN).await
+    }
+
+    /// With a source that says so much.
+    pub(crate) async fn with_source(len: u64) -> Self {
         let start = async |behaviour| Server::start(behaviour).await.unwrap();
         Self {
             echo: start(Behaviour::Echo).await,
-            source: start(Behaviour::Source { seed: 3, len: LEN }).await,
+            source: start(Behaviour::Source { seed: 3, len }).await,
             sink: start(Behaviour::Sink).await,
         }
     }
