@@ -157,6 +157,7 @@ impl Setup<'_> {
         self.places += 1;
         Ok(match self.channel.place {
             Place::Tcp => format!("127.0.0.1:{}", ports::tcp()),
+            Place::Udp => format!("127.0.0.1:{}", ports::udp()),
             Place::Path => {
                 let file = self.folder.path().join(format!("{}.sock", self.places));
                 file.to_str().context("no text")?.to_owned()

@@ -21,6 +21,7 @@ pub(crate) struct Channel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Tcp,
+    Udp,
     Path,
 }
 
@@ -64,6 +65,7 @@ pub(crate) static CHANNELS: &[Channel] = &[
     composed(channel("wss", Place::Tcp, HalfClose::Ours)),
     composed(channel("mws", Place::Tcp, HalfClose::No)),
     composed(channel("mwss", Place::Tcp, HalfClose::No)),
+    channel("kcp", Place::Udp, HalfClose::No),
 ];
 
 /// What two nodes speak over a channel.
