@@ -224,6 +224,8 @@ fn name(program: Program) -> &'static str {
     match program {
         Program::Ours => crate::scenario::OURS,
         Program::Peer(name) => name,
+        Program::Pair(Program::Ours, near) => name(*near),
+        Program::Pair(far, _) => name(*far),
     }
 }
 

@@ -58,6 +58,7 @@ impl Programs {
         match program {
             Program::Ours => self.gost.clone(),
             Program::Peer(name) => peers::peer(name),
+            Program::Pair(far, near) => self.find(*far).and(self.find(*near)),
         }
     }
 
@@ -82,7 +83,7 @@ impl Programs {
             Program::Ours | Program::Peer("gost-reference") => "-V",
             Program::Peer("haproxy" | "nginx") => "-v",
             Program::Peer("realm") => "--version",
-            Program::Peer(_) => return None,
+            Program::Peer(_) | Program::Pair(..) => return None,
         };
         let output = Command::new(self.find(program)?).arg(arg).output().ok()?;
         // nginx says it on its standard error.
@@ -101,13 +102,16 @@ impl Programs {
         contestant: &Contestant,
         target: SocketAddr,
     ) -> Result<Running> {
-        let path = self.find(contestant.program).context("not found")?;
         let dir = tempfile::Builder::new().prefix("gost-bench-").tempdir()?;
         let fresh = match scenario.entry {
             Entry::Datagrams => ports::udp,
             Entry::Forward | Entry::Socks5 | Entry::HttpConnect => ports::tcp,
         };
-        let (listen, hop) = (fresh(), ports::tcp());
+        let hop = match scenario.hop {
+            Hop::Udp => ports::udp(),
+            Hop::None | Hop::Tcp => ports::tcp(),
+        };
+        let listen = fresh();
         let places = Places {
             dir: dir.path(),
             listen,
@@ -119,7 +123,9 @@ impl Programs {
         }
         let started = Instant::now();
         let mut processes = Vec::new();
-        for command in contestant.commands {
+        for (number, command) in contestant.commands.iter().enumerate() {
+            let program = contestant.program.of_process(number);
+            let path = self.find(program).context("not found")?;
             let args = command.iter().map(|arg| self.fill_in(arg, &places));
             let launch = Launch::new(&path).args(args).dir(dir.path());
             let launch = match &self.logs {
@@ -176,6 +182,7 @@ impl Running {
             match scenario.hop {
                 Hop::None => {}
                 Hop::Tcp => process.wait_ready((Ipv4Addr::LOCALHOST, hop).into(), LOOK)?,
+                Hop::Udp => process.wait_ready_udp(hop, LOOK)?,
             }
         }
         match scenario.entry {

@@ -5,6 +5,13 @@
 //! pair, `{target}` by the port of the load's own server, `{dir}` by a
 //! temporary folder, `{nginx_stream}` by what nginx needs to find its module.
 
+mod files;
+
+use files::{
+    HAPROXY, HAPROXY_GLOBAL, HAPROXY_LISTEN, HAPROXY_LISTEN_SPLICE, KCP_CLIENT, KCP_SERVER,
+    KCPTUN_CLIENT, KCPTUN_SERVER, NGINX, STUNNEL_CERT, STUNNEL_CLIENT, STUNNEL_SERVER,
+};
+
 /// How a client asks for the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
@@ -25,6 +32,8 @@ pub(crate) enum Hop {
     None,
     /// TCP, or something over it.
     Tcp,
+    /// UDP, or something over it.
+    Udp,
 }
 
 /// One way of carrying traffic and those who can.
@@ -60,7 +69,26 @@ pub(crate) enum Program {
     Ours,
     /// Something on PATH.
     Peer(&'static str),
+    /// One for the far side, another for the near one.
+    Pair(&'static Self, &'static Self),
 }
+
+impl Program {
+    /// The program of a process, counted from the far side.
+    pub(crate) const fn of_process(self, number: usize) -> Self {
+        match self {
+            Self::Pair(far, _) if number == 0 => *far,
+            Self::Pair(_, near) => *near,
+            alone => alone,
+        }
+    }
+}
+
+/// kcptun's server and client.
+const KCPTUN: [Program; 2] = [
+    Program::Peer("kcptun-server"),
+    Program::Peer("kcptun-client"),
+];
 
 /// Label of our program.
 pub(crate) const OURS: &str = "ours";
@@ -299,6 +327,49 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         others: &[],
     },
     Scenario {
+        name: "relay-kcp",
+        title: "SOCKS5 proxy through a relay over KCP with its defaults, both processes",
+        entry: Entry::Socks5,
+        hop: Hop::Udp,
+        gost: &[
+            &["-L", "relay+kcp://127.0.0.1:{hop}"],
+            &[
+                "-L",
+                "socks5://127.0.0.1:{listen}",
+                "-F",
+                "relay+kcp://127.0.0.1:{hop}",
+            ],
+        ],
+        others: &[],
+    },
+    Scenario {
+        name: "forward-kcp",
+        title: "TCP port forwarding through KCP as kcptun does it, both processes",
+        entry: Entry::Forward,
+        hop: Hop::Udp,
+        gost: &[KCP_SERVER, KCP_CLIENT],
+        others: &[
+            Contestant {
+                label: "kcptun",
+                program: Program::Pair(&KCPTUN[0], &KCPTUN[1]),
+                commands: &[KCPTUN_SERVER, KCPTUN_CLIENT],
+                files: &[],
+            },
+            Contestant {
+                label: "ours to kcptun",
+                program: Program::Pair(&KCPTUN[0], &Program::Ours),
+                commands: &[KCPTUN_SERVER, KCP_CLIENT],
+                files: &[],
+            },
+            Contestant {
+                label: "kcptun to ours",
+                program: Program::Pair(&Program::Ours, &KCPTUN[1]),
+                commands: &[KCP_SERVER, KCPTUN_CLIENT],
+                files: &[],
+            },
+        ],
+    },
+    Scenario {
         name: "udp",
         title: "UDP port forwarding",
         entry: Entry::Datagrams,
@@ -330,90 +401,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         others: &[],
     },
 ];
-
-const HAPROXY: &[&[&str]] = &[&["-db", "-f", "{dir}/global.cfg", "-f", "{dir}/listen.cfg"]];
-
-const HAPROXY_GLOBAL: &str = "\
-global
-    nbthread 2
-    maxconn 4500
-defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-";
-
-const HAPROXY_LISTEN: &str = "\
-listen bench
-    bind 127.0.0.1:{listen}
-    server target 127.0.0.1:{target}
-";
-
-const HAPROXY_LISTEN_SPLICE: &str = "\
-listen bench
-    bind 127.0.0.1:{listen}
-    server target 127.0.0.1:{target}
-    option splice-request
-    option splice-response
-";
-
-const NGINX: &str = "\
-{nginx_stream}
-daemon off;
-pid {dir}/nginx.pid;
-worker_processes 2;
-worker_rlimit_nofile 20000;
-events { worker_connections 8192; }
-stream {
-    server {
-        listen 127.0.0.1:{listen};
-        proxy_pass 127.0.0.1:{target};
-    }
-}
-";
-
-const STUNNEL_SERVER: &str = "\
-foreground = yes
-pid =
-syslog = no
-debug = 3
-[bench]
-accept = 127.0.0.1:{hop}
-connect = 127.0.0.1:{target}
-cert = {dir}/cert.pem
-";
-
-const STUNNEL_CLIENT: &str = "\
-foreground = yes
-pid =
-syslog = no
-debug = 3
-[bench]
-client = yes
-accept = 127.0.0.1:{listen}
-connect = 127.0.0.1:{hop}
-";
-
-/// A certificate for nobody, and its key: nothing trusts it.
-const STUNNEL_CERT: &str = "\
------BEGIN CERTIFICATE-----
-MIIBgjCCASegAwIBAgIUf48gJf83X0Rhhxj/zj1udi/8RfIwCgYIKoZIzj0EAwIw
-FTETMBEGA1UEAwwKYmVuY2gudGVzdDAgFw0yNjExMjExNTMxMzVaGA8yMTI2MTAy
-ODE1MzEzNVowFTETMBEGA1UEAwwKYmVuY2gudGVzdDBZMBMGByqGSM49AgEGCCqG
-SM49AwEHA0IABGw3auUguzqR+CpEwjKTE5v4hG/Zi0UyD7gAPLKvQUGA0lSk1Ipf
-OcBtPEgIMKnHOygeUnOnGX3R8T/yYojCiECjUzBRMB0GA1UdDgQWBBRfhPT3biy/
-06fHg0ioha2fCJW7iDAfBgNVHSMEGDAWgBRfhPT3biy/06fHg0ioha2fCJW7iDAP
-BgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0kAMEYCIQCBjqDQPM4xux1pFsjl
-KHqIq6Z0AGrpssho0S02vTEkcAIhAI4nKkWuKH2Gs48mTdlNsmQlzqh+WBQrMemJ
-QXh2KrGW
------END CERTIFICATE-----
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgdk0SDNE/IHmyyrAS
-7EkGvr8D47V0hXcgdXwzNDhVkgehRANCAARsN2rlILs6kfgqRMIykxOb+IRv2YtF
-Mg+4ADyyr0FBgNJUpNSKXznAbTxICDCpxzsoHlJzpxl90fE/8mKIwohA
------END PRIVATE KEY-----
-";
 
 #[cfg(test)]
 mod tests {
