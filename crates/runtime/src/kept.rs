@@ -9,7 +9,7 @@ use std::{
 };
 
 use gost_config::{Auth, Tls};
-use gost_core::values::Values;
+use gost_core::values::{Value, Values};
 use parking_lot::Mutex;
 
 /// Everything that was made of one configuration, by type and place. Objects that stand at the
@@ -141,6 +141,9 @@ impl<T: ?Sized> From<&Arc<T>> for Same<T> {
     }
 }
 
+/// Keys of metadata whose value is a file with settings, which is read when the component is made.
+const FILES: [&str; 3] = ["kcp.configFile", "configFile", "c"];
+
 /// What the files say that a component reads when it is made: a certificate that was renewed in
 /// its place is a change.
 #[derive(Debug, Default, PartialEq)]
@@ -150,7 +153,20 @@ impl Files {
     pub(crate) fn of(auth: Option<&Auth>, tls: Option<&Tls>) -> Self {
         let of_tls = tls.map(|tls| [&tls.cert_file, &tls.key_file, &tls.ca_file]);
         let paths = auth.map(|auth| &auth.file).into_iter();
-        let paths = paths.chain(of_tls.into_iter().flatten());
+        Self::new(paths.chain(of_tls.into_iter().flatten()))
+    }
+
+    /// The files that metadata names.
+    pub(crate) fn named(values: &Values) -> Self {
+        let is_file = |key: &str| FILES.iter().any(|file| key.eq_ignore_ascii_case(file));
+        let paths = values.iter().filter(|entry| is_file(&entry.key));
+        Self::new(paths.filter_map(|entry| match &entry.value {
+            Value::Text(path) => Some(path),
+            _ => None,
+        }))
+    }
+
+    fn new<'a>(paths: impl Iterator<Item = &'a String>) -> Self {
         let stamp = |path: &String| {
             let mut hasher = DefaultHasher::new();
             std::fs::read(path).ok()?.hash(&mut hasher);
@@ -167,7 +183,7 @@ impl Files {
 
 #[cfg(test)]
 mod tests {
-    use gost_core::values::{Mark, Value};
+    use gost_core::values::Mark;
 
     use super::*;
 
