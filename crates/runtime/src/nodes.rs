@@ -168,6 +168,7 @@ impl Builder<'_> {
                 .await
                 .map_err(|e| dialer.place.error("", e.to_string()))
         };
+        let files = (files, Files::named(&dialer.metadata));
         let wanted = (node.addr.clone(), dialer.clone(), files);
         self.keeper
             .keep(&place, wanted, &dialer.metadata, make)
