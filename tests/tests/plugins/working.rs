@@ -1,7 +1,7 @@
 //! Plugins of whole configurations, from the client's side.
 
 use anyhow::{Result, ensure};
-use gost_testkit::ports;
+use gost_testkit::{ports, process::Signal};
 use gost_tests::{curl, gost, web};
 use tempfile::TempDir;
 
@@ -141,6 +141,13 @@ async fn nodes_that_a_plugin_chooses() -> Result<()> {
             gost.process.line("n1@").await?;
             let asked = plugin.last("hop").await?;
             ensure!(asked["addr"] == format!("127.0.0.1:{web}"), "{asked}");
+            // What is configured as before is the same, with the nodes that it knows.
+            gost.process.signal(Signal::SIGHUP)?;
+            gost.process
+                .line("0 changed, 0 stopped, 1 unchanged")
+                .await?;
+            let got = through(&proxy, &format!("http://127.0.0.1:{web}/")).await?;
+            ensure!(got.starts_with("hello200"), "{protocol}: {got}");
         }
     }
     Ok(())
