@@ -119,7 +119,6 @@ impl Builder<'_> {
             self.default_tls.clone(),
             self.files(listener.auth.as_ref(), listener.tls.as_ref()),
             Files::named(&listener.metadata),
-            serving.stats.as_ref().map(Same::from),
         );
         // The listener belongs to the service that runs; what is kept says only that it fits.
         let found: Option<()> = self.keeper.find(&place, &wanted, &listener.metadata);
