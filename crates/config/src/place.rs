@@ -40,6 +40,20 @@ impl Place {
         Self::new(source.clone(), 0, path, [])
     }
 
+    /// The same place, where a key was written, too.
+    pub(crate) fn with_key(&self, key: &'static str) -> Self {
+        let Some(spot) = &self.0 else {
+            return Self::default();
+        };
+        let keys = spot.keys.iter().copied().chain([(key, spot.line)]);
+        Self(Some(Arc::new(Spot {
+            source: spot.source.clone(),
+            line: spot.line,
+            path: spot.path.clone(),
+            keys: keys.collect(),
+        })))
+    }
+
     /// The file or flag; empty for an object made by a program.
     pub fn source(&self) -> &str {
         self.0.as_ref().map_or("", |spot| &spot.source)

@@ -18,8 +18,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     }
     for chain in &config.chains {
         for hop in &chain.hops {
-            let is_reference = !hop.nodes.is_given() && hop.plugin.is_none();
-            if is_reference {
+            if hop.is_reference() {
                 check.one("hop", &names.hops, &hop.place, "name", &hop.name);
             } else {
                 check.hop(hop);

@@ -17,6 +17,11 @@ use crate::{Auth, Place};
 /// An `auth` parameter that is not base64; the message does not show it.
 pub(crate) fn credentials(url: &Url, query: &Query, place: Place) -> Result<Option<Auth>, String> {
     let parameter = query.text(&["auth"]);
+    // A colon with nothing behind it asks for the empty password.
+    let mut has_password = url
+        .user
+        .as_ref()
+        .is_some_and(|(_, password)| password.is_some());
     let (username, password) = if let Some((user, password)) = &url.user {
         let packed = (url.scheme.starts_with("ss") && password.is_none())
             .then(|| unpack(user))
@@ -26,10 +31,16 @@ pub(crate) fn credentials(url: &Url, query: &Query, place: Place) -> Result<Opti
         return Ok(None);
     } else {
         let text = decode(&parameter).ok_or_else(|| wrong(&parameter))?;
+        has_password = text.contains(':');
         match text.split_once(':') {
             Some((user, password)) => (user.to_owned(), password.to_owned()),
             None => (text, String::new()),
         }
+    };
+    let place = if has_password {
+        place.with_key("password")
+    } else {
+        place
     };
     Ok(Some(Auth {
         username,

@@ -78,14 +78,7 @@ pub(crate) fn decode_item<T: Structure>(
     decoder.in_item(at, |decoder| {
         if tree.kind == Kind::Null {
             // The original skips an empty hop or node, and crashes on any other empty item.
-            let line = tree.line;
-            if matches!(T::NAME, "Hop" | "Node" | "ForwardNode" | "HopGroupEntry")
-                && decoder.path.len() > 2
-            {
-                decoder.warn(line, "is empty; it is skipped");
-            } else {
-                decoder.error(line, "is empty");
-            }
+            decoder.error(tree.line, "is empty");
             list.push_null();
         } else {
             list.push(decode_object(tree, decoder));

@@ -218,3 +218,11 @@ schema! {
         options: Option<TlsOptions> => "options";
     }
 }
+
+impl Hop {
+    /// True for a hop of a chain that only names one of the section `hops`.
+    pub fn is_reference(&self) -> bool {
+        let is_loaded = self.file.is_some() || self.redis.is_some() || self.http.is_some();
+        !self.nodes.is_given() && !is_loaded && self.plugin.is_none()
+    }
+}
