@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use gost_core::{
-    addr::Target,
+    addr::{Addr, Target},
     error::Why,
     outbound::{Ask, Outbound as _},
     race::race,
@@ -86,6 +86,15 @@ async fn only_addresses_that_the_interface_reaches_are_taken() {
 
     let conn = sockets.connect(&targets(&[v6])[0], &ask).await;
     assert_eq!(conn.err().map(|e| e.why()), Some(Why::Unreachable));
+}
+
+#[tokio::test]
+async fn an_association_has_the_family_of_its_interface() {
+    for (interface, ip) in [("127.0.0.7", "127.0.0.7"), ("::1", "::1")] {
+        let any = Target::udp(Addr::Any);
+        let conn = sockets(interface).connect(&any, &Ask::default()).await;
+        assert_eq!(conn.unwrap().meta.local.host(), ip);
+    }
 }
 
 #[tokio::test]

@@ -36,6 +36,14 @@ async fn a_resolver_finds_what_its_server_knows_and_nothing_else() -> Result<()>
             ensure!(found.is_empty(), "{scheme} {nobody}: {found}");
         }
     }
+    // A table of hosts stands before it.
+    let (_, resolvers) = resolving(&server);
+    let hosts = "hosts: [{name: t, mappings: [{hostname: nomapped.test, ip: 127.0.0.1}]}]";
+    let keys = "hosts: t, resolver: r, handler: {type: auto}";
+    let gost = Gost::start(keys, &format!("{resolvers}\n{hosts}"), None).await?;
+    for name in ["nomapped.test", "echo.test"] {
+        ensure!(gost.get(name, web).await? == "hello-gost", "{name}");
+    }
     Ok(())
 }
 

@@ -24,7 +24,7 @@ schema! {
         prefer: String => "prefer";
         /// Client subnet to tell it.
         client_ip: String => "clientIP";
-        /// Without effect.
+        /// The name that its certificate must be for; without it any will do.
         hostname: String => "hostname";
         /// How long answers are kept; 0 for what they say, negative for not at all.
         ttl: Nanos => "ttl";

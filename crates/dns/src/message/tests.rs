@@ -182,3 +182,32 @@ fn names_that_point_in_circles_and_numbers_that_lie_are_refused() {
         assert!(read(&lying, Kind::V4).is_err(), "{count}");
     }
 }
+
+proptest::proptest! {
+    /// Whatever comes, it is an answer or an error, and no more addresses than are taken.
+    #[test]
+    fn anything_is_read_or_refused(
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        edits in proptest::collection::vec((0..500_usize, proptest::prelude::any::<u8>()), 0..8),
+        length in 0..500_usize,
+    ) {
+        let records = vec![alias("t.test.", 9, "b.test."), a("b.test.", 60, 1)];
+        let mut good = answer(records).to_vec().unwrap();
+        let question = good.clone();
+        for (at, byte) in edits {
+            let at = at % good.len();
+            good[at] = byte;
+        }
+        good.truncate(length);
+        for message in [bytes, good] {
+            let _ = check(&message, &question);
+            let _ = check(&question, &message);
+            for kind in [Kind::V4, Kind::V6] {
+                if let Ok(found) = read(&message, kind) {
+                    proptest::prop_assert!(found.addresses.len() <= ADDRESSES);
+                    proptest::prop_assert!(found.ttl <= LONGEST);
+                }
+            }
+        }
+    }
+}

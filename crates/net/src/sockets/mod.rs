@@ -146,13 +146,12 @@ impl Sockets {
             let source = self.sources(at)?.swap_remove(0);
             self.open(&source, at, Type::DGRAM)
                 .and_then(|socket| {
-                    if at.is_ipv6() {
-                        socket.set_only_v6(false)?;
-                    }
-                    if socket
-                        .local_addr()
-                        .is_ok_and(|a| a.as_socket().is_none_or(|a| a.port() == 0))
-                    {
+                    let is_unbound =
+                        |a: socket2::SockAddr| a.as_socket().is_none_or(|a| a.port() == 0);
+                    if socket.local_addr().is_ok_and(is_unbound) {
+                        if at.is_ipv6() {
+                            socket.set_only_v6(false)?;
+                        }
                         socket.bind(&at.into())?;
                     }
                     udp::adopt(socket)
@@ -163,7 +162,7 @@ impl Sockets {
         let conn = if self.options.interface.is_empty() {
             open(any).or_else(|_| open(v4))
         } else {
-            open(v4)
+            open(v4).or_else(|_| open(any))
         }?;
         let (names, ask) = (self.names.clone(), ask.clone());
         let conn = conn.with_resolver(Arc::new(move |addr: &Addr| {
