@@ -65,11 +65,11 @@ pub(crate) fn run(flags: &Flags, names: Names, components: Registry) -> ExitCode
     let (config, warnings) = match input.read() {
         Ok(read) => read,
         Err(refused) => {
-            log::start(refused.log.as_deref());
+            log::start_only(refused.log.as_deref());
             return refuse(&refused.problems);
         }
     };
-    let log = log::start(config.log.as_ref());
+    let log = log::start(&config);
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -78,7 +78,10 @@ pub(crate) fn run(flags: &Flags, names: Names, components: Registry) -> ExitCode
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("start: {error}")),
     };
-    runtime.block_on(serve(input, config, log))
+    let ended = runtime.block_on(serve(input, config, log));
+    // Somebody else's web server or name server may still keep a thread waiting.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(input: Input, config: Config, log: Log) -> ExitCode {

@@ -1,101 +1,20 @@
 //! Fetching configurations from URLs.
 
-use std::{io::Read as _, time::Duration};
+use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use gost_config::{Fetched, MAX_FETCHED};
-use percent_encoding::percent_decode_str;
-use ureq::Agent;
 
 /// How long everything may take, from the name to the last byte.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The document at an `http` or `https` URL; the error is a reason without the URL.
 pub(crate) fn fetch(url: &str) -> Result<Fetched, String> {
-    let (url, authorization) = without_credentials(url);
-    let mut request = agent(&url)?.get(&url);
-    if let Some(authorization) = authorization {
-        request = request.header("Authorization", authorization);
-    }
-    let mut response = request.call().map_err(|e| e.to_string())?;
-    if response.status() != 200 {
-        return Err(format!("status {}", response.status()));
-    }
-    let content_type = response.headers().get("content-type");
-    let content_type = content_type
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
-    let mut body = Vec::new();
     // One byte more than allowed, so that the reader sees that it is too much.
-    let reader = response.body_mut().as_reader();
-    reader
-        .take(MAX_FETCHED as u64 + 1)
-        .read_to_end(&mut body)
-        .map_err(|e| e.to_string())?;
-    Ok(Fetched { content_type, body })
-}
-
-/// The URL without user and password, and the header that has them instead.
-fn without_credentials(url: &str) -> (String, Option<String>) {
-    let plain = || (url.to_owned(), None);
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return plain();
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let Some((userinfo, _)) = rest[..end].rsplit_once('@') else {
-        return plain();
-    };
-    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-    let pair: Vec<u8> = percent_decode_str(user)
-        .chain(*b":")
-        .chain(percent_decode_str(password))
-        .collect();
-    let url = format!("{scheme}://{}", &rest[userinfo.len() + 1..]);
-    (url, Some(format!("Basic {}", STANDARD.encode(pair))))
-}
-
-fn agent(url: &str) -> Result<Agent, String> {
-    let config = Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false);
-    let config = if url
-        .get(..6)
-        .is_some_and(|s| s.eq_ignore_ascii_case("https:"))
-    {
-        config.tls_config(tls()?)
-    } else {
-        config
-    };
-    Ok(config.build().into())
-}
-
-/// TLS as everybody does it, with the issuers that the system trusts.
-#[cfg(feature = "tls")]
-fn tls() -> Result<ureq::tls::TlsConfig, String> {
-    use std::sync::Arc;
-
-    use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
-
-    let found = rustls_native_certs::load_native_certs();
-    if found.certs.is_empty() {
-        return Err("the system has no trusted certificates".to_owned());
-    }
-    let roots: Vec<_> = found
-        .certs
-        .iter()
-        .map(|certificate| Certificate::from_der(certificate).to_owned())
-        .collect();
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    Ok(TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .root_certs(RootCerts::Specific(Arc::new(roots)))
-        .unversioned_rustls_crypto_provider(Arc::new(provider))
-        .build())
-}
-
-#[cfg(not(feature = "tls"))]
-fn tls() -> Result<ureq::tls::TlsConfig, String> {
-    Err("this program was built without TLS: use http, or fetch it to a file first".to_owned())
+    let page = gost_loader::get(url, PATIENCE, MAX_FETCHED + 1)?;
+    Ok(Fetched {
+        content_type: page.content_type,
+        body: page.body,
+    })
 }
 
 #[cfg(test)]

@@ -75,6 +75,16 @@ pub fn components() -> Registry {
     gost_x_resolver::register(&mut registry);
     #[cfg(feature = "limiter")]
     gost_x_limiter::register(&mut registry);
+    #[cfg(feature = "recorder")]
+    gost_x_recorder::register(&mut registry);
+    #[cfg(feature = "quota")]
+    gost_x_quota::register(&mut registry);
+    #[cfg(feature = "ingress")]
+    gost_x_ingress::register(&mut registry);
+    #[cfg(feature = "router")]
+    gost_x_router::register(&mut registry);
+    #[cfg(feature = "plugin")]
+    gost_x_plugin::register(&mut registry);
     registry
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use gost_config::{Problem, Severity};
+use gost_config::{Place, Problem, Severity};
 use gost_runtime::Runtime;
 
 use crate::{
@@ -53,18 +53,18 @@ impl Reloader {
                 return self.refuse(&[problem], trigger);
             }
         };
-        let log = match log::Settings::open(config.log.as_ref()) {
-            Ok(log) => log,
-            Err(reason) => {
-                let place = config.log.map(|log| log.place).unwrap_or_default();
-                return self.refuse(&[place.error("output", reason)], trigger);
-            }
-        };
+        let (logs, complaints) = log::Logs::open(&config);
+        if !complaints.is_empty() {
+            let problem =
+                |(place, reason): &(Place, String)| place.error("output", reason.as_str());
+            let problems: Vec<_> = complaints.iter().map(problem).collect();
+            return self.refuse(&problems, trigger);
+        }
         let changes = match runtime.reload(&config, DRAIN).await {
             Ok(changes) => changes,
             Err(problems) => return self.refuse(&problems, trigger),
         };
-        self.log.change(log);
+        self.log.change(logs);
         drop(config);
         gost_resident::give_back();
         self.say(warnings.iter().chain(&changes.warnings), trigger);

@@ -1,19 +1,21 @@
 //! What building needs at every step.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use gost_config::{Config, Problem};
 use gost_core::{
     build::{Build, HeldSockets, Named, TlsSettings},
     options::Options,
-    policy::{Admission, Authenticator, Bypass, ConnLimiter, HostMapper, RateLimiter, Resolver},
+    policy::{
+        Admission, Authenticator, Bypass, ConnLimiter, Discovery, HostMapper, Ingress, Observer,
+        OsRouter, Quota, RateLimiter, Recorder, Resolver, TrafficLimiter,
+    },
     registry::{Kind, Registry},
     routing::{Chain, Hop},
-    values::{Mark, Value, Values},
+    values::Values,
 };
+use gost_service::Queue;
+use parking_lot::Mutex;
 
 use crate::{
     hops::Content,
@@ -38,7 +40,9 @@ pub(crate) struct Builder<'a> {
     /// The certificate of servers that have none of their own.
     pub(crate) default_tls: Option<Arc<TlsSettings>>,
     /// Puts the new objects in the places of the old.
-    fills: Vec<Box<dyn FnOnce() + Send>>,
+    fills: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+    /// The queues of the recorders.
+    pub(crate) queues: Mutex<Vec<Arc<Queue>>>,
     before: Arc<Named>,
 }
 
@@ -47,6 +51,7 @@ pub(crate) struct Built {
     pub(crate) default_tls: Option<Arc<TlsSettings>>,
     pub(crate) named: Arc<Named>,
     pub(crate) kept: Kept,
+    pub(crate) queues: Vec<Arc<Queue>>,
     /// Puts the new objects in the places of the old.
     pub(crate) fills: Vec<Box<dyn FnOnce() + Send>>,
 }
@@ -84,6 +89,12 @@ impl<'a> Builder<'a> {
         for limiter in &config.rlimiters {
             named.keep::<dyn RateLimiter>(&limiter.name, &before);
         }
+        for limiter in &config.limiters {
+            named.keep::<dyn TrafficLimiter>(&limiter.name, &before);
+        }
+        for quota in &config.quotas {
+            named.keep::<dyn Quota>(&quota.name, &before);
+        }
         for hosts in &config.hosts {
             named.keep::<dyn HostMapper>(&hosts.name, &before);
         }
@@ -92,6 +103,21 @@ impl<'a> Builder<'a> {
         }
         for bypass in &config.bypasses {
             named.keep::<dyn Bypass>(&bypass.name, &before);
+        }
+        for ingress in &config.ingresses {
+            named.keep::<dyn Ingress>(&ingress.name, &before);
+        }
+        for router in &config.routers {
+            named.keep::<dyn OsRouter>(&router.name, &before);
+        }
+        for sd in &config.sds {
+            named.keep::<dyn Discovery>(&sd.name, &before);
+        }
+        for recorder in &config.recorders {
+            named.keep::<dyn Recorder>(&recorder.name, &before);
+        }
+        for observer in &config.observers {
+            named.keep::<dyn Observer>(&observer.name, &before);
         }
         for hop in &config.hops {
             named.keep::<dyn Hop>(&hop.name, &before);
@@ -108,8 +134,32 @@ impl<'a> Builder<'a> {
             hops: HashMap::new(),
             chains: HashMap::new(),
             default_tls,
-            fills: Vec::new(),
+            fills: Mutex::default(),
+            queues: Mutex::default(),
             before,
+        }
+    }
+
+    /// A builder of parts for what runs already, whose names they know.
+    pub(crate) fn for_parts(
+        config: &'a Config,
+        registry: Arc<Registry>,
+        kept: &'a Kept,
+        named: Arc<Named>,
+        default_tls: Option<Arc<TlsSettings>>,
+    ) -> Self {
+        Self {
+            config,
+            registry,
+            keeper: Keeper::new(kept),
+            held: HeldSockets::default(),
+            hops: HashMap::new(),
+            chains: HashMap::new(),
+            default_tls,
+            fills: Mutex::default(),
+            queues: Mutex::default(),
+            before: named.clone(),
+            named,
         }
     }
 
@@ -118,7 +168,8 @@ impl<'a> Builder<'a> {
             default_tls: self.default_tls,
             named: self.named,
             kept: self.keeper.into_kept(),
-            fills: self.fills,
+            queues: self.queues.into_inner(),
+            fills: self.fills.into_inner(),
         }
     }
 
@@ -176,6 +227,9 @@ impl<'a> Builder<'a> {
                 Err(problem) => problems.push(problem),
             }
         }
+        self.tables(problems).await;
+        self.limits(problems).await;
+        self.observing(problems).await;
         for hop in &self.config.hops {
             match self.hop(&format!("hop {}", hop.name), hop).await {
                 Ok(made) => {
@@ -196,8 +250,13 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Does something once nothing can fail any more.
+    pub(crate) fn when_committed(&self, then: impl FnOnce() + Send + 'static) {
+        self.fills.lock().push(Box::new(then));
+    }
+
     /// Puts an object into the slot of its name: at once when nothing that runs knows the name.
-    fn fill<K: Kind + ?Sized>(&mut self, name: &str, made: K::Made)
+    pub(crate) fn fill<K: Kind + ?Sized>(&self, name: &str, made: K::Made)
     where
         K::Made: Clone + Sync,
     {
@@ -206,51 +265,9 @@ impl<'a> Builder<'a> {
             return;
         };
         if self.before.get::<K>(name).is_ok() {
-            self.fills.push(Box::new(move || slot.set(Some(made))));
+            self.when_committed(move || slot.set(Some(made)));
         } else {
             slot.set(Some(made));
         }
-    }
-
-    async fn auther(
-        &self,
-        auther: &gost_config::Auther,
-    ) -> Result<Arc<dyn Authenticator>, Problem> {
-        let users: Vec<_> = auther
-            .auths
-            .iter()
-            .map(|auth| (auth.username.clone(), auth.password.to_string()))
-            .collect();
-        let make = async {
-            let made = self.users(&users, &auther.name).await;
-            made.map_err(|e| auther.place.error("", e.to_string()))
-        };
-        let place = format!("auther {}", auther.name);
-        self.keeper
-            .keep(&place, auther.clone(), &Values::new(), make)
-            .await
-    }
-
-    /// An authenticator that knows these users.
-    pub(crate) async fn users(
-        &self,
-        users: &[(String, String)],
-        name: &str,
-    ) -> gost_core::Result<Arc<dyn Authenticator>> {
-        let user = |(name, password): &(String, String)| {
-            let text = |text: &str| Value::Text(text.to_owned());
-            let map = [
-                ("username".to_owned(), text(name)),
-                ("password".to_owned(), text(password)),
-            ];
-            Value::Map(BTreeMap::from(map))
-        };
-        let mut values = Values::new();
-        let list = users.iter().map(user).collect();
-        values.set("auths", Value::List(list), Mark::new("auther".into(), 0));
-        let build = self.build(format!("auther {name}").into(), "");
-        self.registry
-            .make::<dyn Authenticator>("table", &values, build)
-            .await
     }
 }

@@ -1,6 +1,8 @@
 //! What is wrong with a configuration that only the components can tell: types that do not exist,
 //! options that do not fit, keys that nobody knows, sections that this version can't build.
 
+use std::sync::Arc;
+
 use gost_config::{
     Config, Connector, Dialer, ForwardNode, Forwarder, Handler, Hop, Kind, Listener, Names, Node,
     Place, Problem, Service, Structure, Tls, nearest,
@@ -12,7 +14,12 @@ use gost_core::{
 };
 use gost_service::SessionOptions;
 
-use crate::options::{HopOptions, NodeOptions, ServiceOptions};
+use crate::{
+    limits::{self, LimiterKeys},
+    observing::{self, ObservingKeys, RecordKeys},
+    options::{HopOptions, NodeOptions, ServiceOptions},
+    users,
+};
 
 /// Everything wrong, without building anything.
 pub(crate) fn check(config: &Config, registry: &Registry) -> Vec<Problem> {
@@ -21,6 +28,9 @@ pub(crate) fn check(config: &Config, registry: &Registry) -> Vec<Problem> {
         problems: Vec::new(),
     };
     check.sections(config);
+    limits::check(config, &mut check.problems);
+    observing::check(config, &mut check.problems);
+    users::check(config, &mut check.problems);
     for service in &config.services {
         check.service(service);
     }
@@ -51,8 +61,25 @@ const PLAIN: &[&str] = &[
     "stdio",
 ];
 
-/// Keys of a service that make it run commands. A service that relies on them is not whole without.
-const COMMANDS: &[&str] = &["preUp", "postUp", "preDown", "postDown"];
+/// Keys that refer to what protects a service or leads out of it.
+const REFERENCES: &[&str] = &[
+    "auther",
+    "authers",
+    "admission",
+    "admissions",
+    "bypass",
+    "bypasses",
+    "limiter",
+    "climiter",
+    "rlimiter",
+    "quota",
+    "quotas",
+    "chain",
+    "chainGroup",
+];
+
+/// Those of them that a command line turns into objects.
+const LIFTED: &[&str] = &["admission", "bypass", "climiter", "rlimiter"];
 
 struct Check<'a> {
     registry: &'a Registry,
@@ -75,31 +102,15 @@ impl Check<'_> {
             )*};
         }
         refuse!(
-            ingresses => "ingresses", routers => "routers", sds => "sds", recorders => "recorders",
-            rewriters => "rewriters", caches => "caches", limiters => "limiters", quotas => "quotas",
-            observers => "observers", loggers => "loggers"
+            rewriters => "rewriters", caches => "caches"
         );
-        macro_rules! loaders {
-            ($($field:ident)*) => {$(
-                for item in &config.$field {
-                    let loaders = [
-                        (item.file.is_some(), "file"),
-                        (item.redis.is_some(), "redis"),
-                        (item.http.is_some(), "http"),
-                        (item.plugin.is_some(), "plugin"),
-                    ];
-                    self.unsupported_keys(&item.place, &loaders);
-                }
-            )*};
+        for limiter in config.climiters.iter().chain(&*config.rlimiters) {
+            if limiter.plugin.is_some() {
+                let what = "there are no plugins for limits of connections";
+                self.problems.push(limiter.place.error("plugin", what));
+            }
         }
-        for resolver in &config.resolvers {
-            self.unsupported_keys(&resolver.place, &[(resolver.plugin.is_some(), "plugin")]);
-        }
-        loaders!(authers admissions bypasses hosts climiters rlimiters);
         self.files(config.tls.as_ref());
-        if let Some(log) = config.log.as_ref().filter(|log| log.rotation.is_some()) {
-            self.unsupported(&log.place, "rotation");
-        }
         if let Some(api) = &config.api {
             self.unsupported(&api.place, "addr");
         }
@@ -109,9 +120,6 @@ impl Check<'_> {
             .filter(|metrics| !metrics.addr.is_empty())
         {
             self.unsupported(&metrics.place, "addr");
-        }
-        if let Some(log) = config.log.as_ref().filter(|log| log.rotation.is_some()) {
-            self.unsupported(&log.place, "rotation");
         }
         if let Some(profiling) = &config.profiling {
             self.unsupported(&profiling.place, "addr");
@@ -128,19 +136,7 @@ impl Check<'_> {
 
     fn service(&mut self, service: &Service) {
         self.options::<ServiceOptions>(&service.metadata);
-        for key in COMMANDS {
-            if let Some(entry) = service.metadata.find(key) {
-                entry.mark.read();
-                let place = entry.mark.to_string();
-                let message = "this version can't do this yet";
-                self.problems.push(Problem::new(
-                    gost_config::Severity::Error,
-                    place,
-                    *key,
-                    message,
-                ));
-            }
-        }
+        self.stray_references(service);
         let handler = service.handler.clone().unwrap_or_else(|| Handler {
             place: service.place.clone(),
             ..Handler::default()
@@ -150,6 +146,11 @@ impl Check<'_> {
             ..Listener::default()
         });
         self.options::<SessionOptions>(&handler.metadata);
+        self.options::<LimiterKeys>(&handler.metadata);
+        self.options::<ObservingKeys>(&handler.metadata);
+        for object in &service.recorders {
+            self.options::<RecordKeys>(&object.metadata);
+        }
         self.component::<dyn gost_core::handler::Handler>(
             Kind::Handler,
             or(&handler.r#type, "auto"),
@@ -176,6 +177,37 @@ impl Check<'_> {
         }
         if let Some(forwarder) = &service.forwarder {
             self.forwarder(forwarder);
+        }
+    }
+
+    /// Metadata of a service that looks like the name of a policy or chain. Nothing reads it there,
+    /// and whoever wrote it believes that it protects something.
+    fn stray_references(&mut self, service: &Service) {
+        let of_handler = service.handler.iter().map(|handler| &handler.metadata);
+        let of_listener = service.listener.iter().map(|listener| &listener.metadata);
+        let all = std::iter::once(&service.metadata);
+        let mut said = Vec::new();
+        for values in all.chain(of_handler).chain(of_listener) {
+            for key in REFERENCES {
+                let Some(entry) = values.find(key) else {
+                    continue;
+                };
+                // On a command line some of them stand for objects, and leave copies behind.
+                let is_lifted = LIFTED.contains(key) && entry.mark.is_read();
+                if is_lifted || said.iter().any(|mark| Arc::ptr_eq(mark, &entry.mark)) {
+                    continue;
+                }
+                entry.mark.read();
+                said.push(entry.mark.clone());
+                let message = "names nothing here: it is a key of the service, or of its handler or \
+                               listener, in a configuration file";
+                self.problems.push(Problem::new(
+                    gost_config::Severity::Error,
+                    entry.mark.to_string(),
+                    entry.key.clone(),
+                    message,
+                ));
+            }
         }
     }
 
@@ -214,13 +246,6 @@ impl Check<'_> {
 
     fn hop(&mut self, hop: &Hop) {
         self.options::<HopOptions>(&hop.metadata);
-        let loaders = [
-            (hop.file.is_some(), "file"),
-            (hop.redis.is_some(), "redis"),
-            (hop.http.is_some(), "http"),
-            (hop.plugin.is_some(), "plugin"),
-        ];
-        self.unsupported_keys(&hop.place, &loaders);
         for node in &hop.nodes {
             self.node(node);
         }
@@ -325,16 +350,7 @@ fn known_keys(registry: &Registry) -> Vec<&'static str> {
 
 /// Beginnings of keys that the original knows and nothing here obeys yet: those of sniffing, of what
 /// can only be done to sniffed requests, and of statistics.
-const LATER: &[&str] = &[
-    "sniffing",
-    "mitm.",
-    "cache.",
-    "http.keepalive",
-    "observePeriod",
-    "observer.",
-    "limiter.refreshInterval",
-    "limiter.cleanupInterval",
-];
+const LATER: &[&str] = &["sniffing", "mitm.", "cache.", "http.keepalive"];
 
 /// True for a key of the original that this version can't obey.
 fn comes_later(key: &str) -> bool {

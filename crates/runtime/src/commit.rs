@@ -8,8 +8,10 @@ use gost_service::{Service, Serving, Workers};
 
 use crate::{
     Runtime,
-    builder::Built,
+    builder::{Built, read},
+    commands::Hooks,
     services::{handler_config, listener_config},
+    stop,
 };
 
 /// Everything that is needed for the change.
@@ -25,8 +27,19 @@ pub(crate) struct PlannedService {
     serving: Arc<Serving>,
     /// `None` for the one that it has.
     listener: Option<Box<dyn Listener>>,
+    /// Nothing of the name runs yet.
+    starts: bool,
     /// The types of handler and listener.
     types: (String, String),
+    hooks: Hooks,
+}
+
+impl Plan {
+    /// The commands of services that are new.
+    pub(crate) fn starting(&self) -> Vec<Hooks> {
+        let new = self.services.iter().filter(|service| service.starts);
+        new.map(|service| service.hooks.clone()).collect()
+    }
 }
 
 impl PlannedService {
@@ -34,11 +47,14 @@ impl PlannedService {
         service: &config::Service,
         serving: Arc<Serving>,
         listener: Option<Box<dyn Listener>>,
+        starts: bool,
     ) -> Self {
         Self {
             name: service.name.clone(),
             serving,
             listener,
+            starts,
+            hooks: Hooks::new(&service.name, &read(&service.metadata)),
             types: (
                 handler_config(service).r#type,
                 listener_config(service).r#type,
@@ -90,7 +106,11 @@ impl Runtime {
         let mut running: HashMap<_, _> = running
             .map(|service| (service.name().to_owned(), service))
             .collect();
+        let mut hooks = std::mem::take(&mut self.hooks);
         for planned in plan.services {
+            hooks.remove(&planned.name);
+            self.hooks
+                .insert(planned.name.clone(), planned.hooks.clone());
             let service = put_in_place(
                 running.remove(&planned.name),
                 planned,
@@ -103,12 +123,14 @@ impl Runtime {
         for (name, service) in running {
             tracing::info!(service = name, "stopped");
             changes.stopped.push(name);
-            self.retired.spawn(service.stop(drain));
+            let hooks = hooks.remove(service.name()).unwrap_or_default();
+            self.retired.spawn(stop(service, hooks, drain));
         }
         self.named.shut_all_but(&plan.built.named);
         self.named = plan.built.named;
         self.default_tls = plan.built.default_tls;
         self.kept = plan.built.kept;
+        self.queues = plan.built.queues;
         changes
     }
 }
@@ -125,6 +147,8 @@ fn put_in_place(
         serving,
         listener,
         types: (handler, listener_type),
+        starts: _,
+        hooks,
     } = planned;
     let listens = listener.is_some();
     let service = match (running, listener) {
@@ -145,7 +169,9 @@ fn put_in_place(
         }
         (None, Some(listener)) => {
             changes.started.push(name.clone());
-            Service::start_on(workers, &name, listener, serving)
+            let service = Service::start_on(workers, &name, listener, serving);
+            hooks.post_up();
+            service
         }
         // A service that does not run always gets a listener.
         (None, None) => return None,

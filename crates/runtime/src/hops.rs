@@ -61,7 +61,7 @@ impl Builder<'_> {
         let (mut hops, mut content) = (Vec::new(), Vec::new());
         for hop in &chain.hops {
             let place = format!("{place} / hop {}", hop.name);
-            if hop.nodes.is_empty() && !hop.nodes.is_given() {
+            if hop.is_reference() {
                 hops.push(self.named_hop(&hop.name, &hop.place, &place).await?);
                 content.extend(self.hops.get(&hop.name).cloned());
             } else {
@@ -77,8 +77,23 @@ impl Builder<'_> {
         })
     }
 
-    /// A hop with its nodes. One that is given none, as `direct://` is, ends the way before it.
+    /// A hop with its nodes, or with those that a plugin chooses.
     pub(crate) async fn hop(
+        &self,
+        place: &str,
+        hop: &config::Hop,
+    ) -> Result<Arc<dyn Hop>, Problem> {
+        match &hop.plugin {
+            Some(plugin) => self.plugin_hop(place, hop, plugin).await,
+            None if hop.file.is_some() || hop.redis.is_some() || hop.http.is_some() => {
+                self.loaded_hop(place, hop).await
+            }
+            None => self.nodes_hop(place, hop).await,
+        }
+    }
+
+    /// A hop with its nodes. One that is given none, as `direct://` is, ends the way before it.
+    pub(crate) async fn nodes_hop(
         &self,
         place: &str,
         hop: &config::Hop,

@@ -8,18 +8,27 @@
 mod builder;
 mod check;
 mod choosing;
+mod commands;
 mod commit;
 mod hops;
 mod kept;
+mod limits;
+mod loaded;
+mod loaded_hop;
 mod nodes;
+mod observing;
 mod options;
 mod parts;
+mod plugin_hop;
+mod plugins;
 mod policies;
 mod resolvers;
 mod routers;
 mod services;
+mod tables;
+mod users;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use futures_util::future::{join, join_all, select_all};
 use gost_config::{Config, Problem, Severity};
@@ -27,19 +36,26 @@ use gost_core::{
     build::{HeldSockets, Named, TlsSettings},
     registry::Registry,
 };
-use gost_service::Service;
+use gost_service::{Queue, Service};
 
 pub use gost_service::Workers;
 use tokio::task::JoinSet;
 
 use self::{
     builder::Builder,
+    commands::Hooks,
     commit::{Plan, PlannedService},
     kept::Kept,
 };
 
+pub use commands::Commands;
 pub use commit::Changes;
+pub use limits::LimiterKeys;
+pub use observing::{ObservingKeys, RecordKeys};
 pub use options::{HopOptions, NodeOptions, ServiceOptions};
+
+/// How long recorders may take for what they still have at the end.
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// What is wrong with a configuration that only components can tell, without building anything:
 /// for whoever wants to say it beside what is wrong in other ways. [`Runtime::start`] and
@@ -59,6 +75,10 @@ pub struct Runtime {
     default_tls: Option<Arc<TlsSettings>>,
     held: HeldSockets,
     workers: Workers,
+    /// What the services run when they stop, by their names.
+    hooks: HashMap<String, Hooks>,
+    /// The queues of the recorders.
+    queues: Vec<Arc<Queue>>,
 }
 
 impl Runtime {
@@ -81,6 +101,8 @@ impl Runtime {
             default_tls: None,
             held: HeldSockets::default(),
             workers: workers.clone(),
+            hooks: HashMap::new(),
+            queues: Vec::new(),
         };
         let changes = runtime.reload(config, Duration::ZERO).await?;
         for warning in changes.warnings {
@@ -93,7 +115,8 @@ impl Runtime {
     /// Connections of services that are gone may go on for as long as `drain` says; all others
     /// are left alone.
     ///
-    /// Dropping the future changes nothing, or everything.
+    /// Dropping the future changes nothing, or everything; commands of new services may have been
+    /// run.
     ///
     /// # Errors
     /// Everything that is wrong; then nothing has changed.
@@ -103,6 +126,9 @@ impl Runtime {
         drain: Duration,
     ) -> Result<Changes, Vec<Problem>> {
         let plan = self.plan(config).await?;
+        for hooks in plan.starting() {
+            hooks.pre_up().await;
+        }
         Ok(self.commit(plan, drain))
     }
 
@@ -133,8 +159,10 @@ impl Runtime {
         let mut services = Vec::with_capacity(prepared.len());
         for (service, serving) in prepared {
             let runs = running.contains(&*service.name);
-            match builder.listener(service, runs).await {
-                Ok(listener) => services.push(PlannedService::new(service, serving, listener)),
+            match builder.listener(service, &serving, runs).await {
+                Ok(listener) => {
+                    services.push(PlannedService::new(service, serving, listener, !runs));
+                }
                 Err(problem) => problems.push(problem),
             }
         }
@@ -167,11 +195,19 @@ impl Runtime {
 
     /// Stops accepting, lets connections end by themselves until the deadline, then ends them.
     pub async fn stop(mut self, drain: Duration) {
-        let running = join_all(self.services.into_iter().map(|service| service.stop(drain)));
+        let hooks = &mut self.hooks;
+        let running = self.services.into_iter().map(|service| {
+            let hooks = hooks.remove(service.name()).unwrap_or_default();
+            stop(service, hooks, drain)
+        });
+        let running = join_all(running.collect::<Vec<_>>());
         let retired = async { while self.retired.join_next().await.is_some() {} };
         // Those that are still there are ended when their set is dropped.
         let retired = tokio::time::timeout(drain, retired);
         let _ = join(running, retired).await;
+        // What was recorded to the end is to arrive.
+        let flushing = join_all(self.queues.iter().map(|queue| queue.flush()));
+        let _ = tokio::time::timeout(FLUSH, flushing).await;
     }
 }
 
@@ -181,6 +217,14 @@ impl fmt::Debug for Runtime {
             .field("services", &self.services)
             .finish_non_exhaustive()
     }
+}
+
+/// Stops a service, with what it runs before and after.
+async fn stop(mut service: Service, hooks: Hooks, drain: Duration) {
+    hooks.pre_down().await;
+    service.close().await;
+    hooks.post_down().await;
+    service.stop(drain).await;
 }
 
 /// What was found so far, if that are only warnings.

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use gost_chain::item::ItemOptions;
 use gost_core::options;
 
+use crate::{commands::Commands, limits::LimiterKeys, observing::ObservingKeys};
+
 options! {
     /// Metadata of a service.
     pub struct ServiceOptions {
@@ -24,6 +26,18 @@ options! {
         ignore_chain: bool = false, "ignoreChain";
         /// Text in every record of the service.
         labels: BTreeMap<String, String> = BTreeMap::new(), "labels";
+        /// Count connections and bytes.
+        stats: bool = false, "enableStats";
+        /// Commands to run once the sockets are open.
+        pre_up: Commands = Commands::default(), "preUp";
+        /// Commands to run when it begins to serve.
+        post_up: Commands = Commands::default(), "postUp";
+        /// Commands to run before it stops.
+        pre_down: Commands = Commands::default(), "preDown";
+        /// Commands to run when its sockets are closed.
+        post_down: Commands = Commands::default(), "postDown";
+        ..observing: ObservingKeys;
+        ..limiter: LimiterKeys;
     }
 }
 

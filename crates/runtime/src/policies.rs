@@ -15,16 +15,20 @@ use gost_core::{
     values::{Mark, Value, Values},
 };
 
-use crate::builder::Builder;
+use crate::{builder::Builder, loaded::loaders};
 
 /// The options of a component, from the fields of a section.
 #[derive(Default)]
-struct Fields(Values);
+pub(crate) struct Fields(Values);
 
 impl Fields {
-    fn set(mut self, key: &str, value: Value) -> Self {
+    pub(crate) fn set(mut self, key: &str, value: Value) -> Self {
         self.0.set(key, value, Mark::new("configuration".into(), 0));
         self
+    }
+
+    pub(crate) const fn values(&self) -> &Values {
+        &self.0
     }
 
     fn texts(self, key: &str, texts: &[String]) -> Self {
@@ -38,7 +42,7 @@ fn list(texts: &[String]) -> Value {
 
 impl Builder<'_> {
     /// Makes a policy with a name, or finds the one that was made before.
-    async fn policy<K>(
+    pub(crate) async fn policy<K>(
         &self,
         name: &str,
         wanted: impl PartialEq + Send + Sync + 'static,
@@ -59,10 +63,14 @@ impl Builder<'_> {
     }
 
     pub(crate) async fn bypass(&self, bypass: &config::Bypass) -> Result<Arc<dyn Bypass>, Problem> {
+        if let Some(plugin) = &bypass.plugin {
+            return self.plugin::<dyn Bypass>(&bypass.name, plugin).await;
+        }
         let fields = Fields::default()
             .set("whitelist", Value::Bool(bypass.whitelist || bypass.reverse))
             .set("network", Value::Text(bypass.network.clone()))
-            .texts("matchers", &bypass.matchers);
+            .texts("matchers", &bypass.matchers)
+            .loaders(loaders!(bypass));
         self.policy::<dyn Bypass>(&bypass.name, bypass.clone(), &bypass.place, fields)
             .await
     }
@@ -71,10 +79,14 @@ impl Builder<'_> {
         &self,
         admission: &config::Admission,
     ) -> Result<Arc<dyn Admission>, Problem> {
+        if let Some(plugin) = &admission.plugin {
+            return self.plugin::<dyn Admission>(&admission.name, plugin).await;
+        }
         let whitelist = admission.whitelist || admission.reverse;
         let fields = Fields::default()
             .set("whitelist", Value::Bool(whitelist))
-            .texts("matchers", &admission.matchers);
+            .texts("matchers", &admission.matchers)
+            .loaders(loaders!(admission));
         let (name, place) = (&admission.name, &admission.place);
         self.policy::<dyn Admission>(name, admission.clone(), place, fields)
             .await
@@ -84,6 +96,9 @@ impl Builder<'_> {
         &self,
         hosts: &config::Hosts,
     ) -> Result<Arc<dyn HostMapper>, Problem> {
+        if let Some(plugin) = &hosts.plugin {
+            return self.plugin::<dyn HostMapper>(&hosts.name, plugin).await;
+        }
         let mapping = |mapping: &config::HostMapping| {
             Value::Map(BTreeMap::from([
                 ("hostname".to_owned(), Value::Text(mapping.hostname.clone())),
@@ -92,7 +107,9 @@ impl Builder<'_> {
             ]))
         };
         let mappings = Value::List(hosts.mappings.iter().map(mapping).collect());
-        let fields = Fields::default().set("mappings", mappings);
+        let fields = Fields::default()
+            .set("mappings", mappings)
+            .loaders(loaders!(hosts));
         self.policy::<dyn HostMapper>(&hosts.name, hosts.clone(), &hosts.place, fields)
             .await
     }
@@ -102,7 +119,9 @@ impl Builder<'_> {
         K: Kind + ?Sized,
         K::Made: Clone + Sync,
     {
-        let fields = Fields::default().texts("limits", &limiter.limits);
+        let fields = Fields::default()
+            .texts("limits", &limiter.limits)
+            .loaders(loaders!(limiter));
         self.policy::<K>(&limiter.name, limiter.clone(), &limiter.place, fields)
             .await
     }

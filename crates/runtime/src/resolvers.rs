@@ -17,6 +17,9 @@ impl Builder<'_> {
         &self,
         resolver: &config::Resolver,
     ) -> Result<Arc<dyn Resolver>, Problem> {
+        if let Some(plugin) = &resolver.plugin {
+            return self.plugin::<dyn Resolver>(&resolver.name, plugin).await;
+        }
         let servers = resolver.nameservers.iter().map(nameserver).collect();
         let mut values = Values::new();
         let mark = Mark::new("configuration".into(), 0);

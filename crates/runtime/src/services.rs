@@ -33,6 +33,7 @@ impl Builder<'_> {
         let handler = self
             .handler(&of_handler, service, &config, out.clone())
             .await?;
+        let accounts = self.accounts(service, &options, &config).await?;
         let forwarder = match &service.forwarder {
             Some(forwarder) => {
                 let place = format!("{place} / forwarder");
@@ -57,6 +58,13 @@ impl Builder<'_> {
             serving.policies.conn_limiter = self.conn_limiter(service)?;
             serving.policies.rate_limiter = self.rate_limiter(service)?;
             serving.policies.bypass = self.service_bypass(service)?;
+            serving.policies.conn_traffic = self.conn_traffic(service, &options.limiter)?;
+            serving.policies.traffic_limiter = self.client_traffic(&config)?;
+            serving.policies.quotas = self.quotas(service)?;
+            serving.records = self.records(service, &options)?;
+            serving.observer = accounts.observer;
+            serving.stats = accounts.stats;
+            serving.clients = accounts.clients;
             serving.forwarder = forwarder;
             Ok(Arc::new(serving))
         };
@@ -99,6 +107,7 @@ impl Builder<'_> {
     pub(crate) async fn listener(
         &self,
         service: &config::Service,
+        serving: &Serving,
         running: bool,
     ) -> Result<Option<Box<dyn Listener>>, Problem> {
         let options: ServiceOptions = read(&service.metadata);
@@ -113,12 +122,17 @@ impl Builder<'_> {
         }
         let wanted = (
             (service.addr.clone(), options.netns.clone()),
-            options.proxy_protocol,
+            (
+                options.proxy_protocol,
+                service.limiter.clone(),
+                options.limiter.clone(),
+            ),
             listener.clone(),
             (out.as_ref().map(Same::from), content),
             self.default_tls.clone(),
             self.files(listener.auth.as_ref(), listener.tls.as_ref()),
             Files::named(&listener.metadata),
+            serving.stats.as_ref().map(Same::from),
         );
         // The listener belongs to the service that runs; what is kept says only that it fits.
         let found: Option<()> = self.keeper.find(&place, &wanted, &listener.metadata);
@@ -133,6 +147,11 @@ impl Builder<'_> {
         build.door.netns = options.netns.as_deref().map(Into::into);
         build.door.proxy_protocol = options.proxy_protocol > 0;
         build.door.outbound = out;
+        let limit = self.door_meter(service, &options.limiter)?;
+        build.door.meter = build.door.meter.and(limit);
+        if let Some(stats) = &serving.stats {
+            build.door.meter = build.door.meter.and(stats.meter());
+        }
         let made = self
             .registry
             .make::<dyn Listener>(&listener.r#type, &listener.metadata, build)

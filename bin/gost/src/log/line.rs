@@ -27,8 +27,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Level and time come first.
-    pub(super) fn begin(&mut self, level: &str) {
+    /// Level, time and, if it has one, the name of the logger come first.
+    pub(super) fn begin(&mut self, level: &str, logger: &str) {
         let open = if self.json { "{\"level\":\"" } else { "level=" };
         self.buffer.push_str(open);
         self.buffer.push_str(level);
@@ -40,6 +40,9 @@ impl<'a> Line<'a> {
         push_now(self.buffer);
         if self.json {
             self.buffer.push('"');
+        }
+        if !logger.is_empty() {
+            self.text("logger", logger);
         }
     }
 

@@ -7,19 +7,22 @@ mod line;
 
 use std::{
     cell::RefCell,
+    collections::HashMap,
     fs::{File, OpenOptions},
     io::{self, Write},
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
 use arc_swap::ArcSwap;
-use gost_config::Log as Config;
+use gost_config::{Config, Log as Section, Place};
+use gost_rotate::{Appender, Rotation};
 use tracing::{
     Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
     level_filters::LevelFilter,
     span::{Attributes, Id, Record},
     subscriber::Interest,
@@ -43,21 +46,32 @@ enum Output {
     Stderr,
     Stdout,
     File(File),
+    Rotated(Mutex<Appender>),
     Nowhere,
 }
 
-/// What a configuration says about the log, with its file open.
+/// What a configuration says about a log, with its file open.
 #[derive(Debug)]
-pub(crate) struct Settings {
+struct Settings {
+    /// Empty for the log of the program.
+    name: String,
     level: LevelFilter,
     format: Format,
     output: Output,
 }
 
+/// The log of the program, and those that services have chosen.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    main: Settings,
+    /// By the name of the service.
+    services: HashMap<String, Vec<Arc<Settings>>>,
+}
+
 /// The subscriber.
 #[derive(Debug)]
 struct Logger {
-    settings: ArcSwap<Settings>,
+    logs: ArcSwap<Logs>,
     spans: AtomicU64,
 }
 
@@ -66,24 +80,100 @@ pub(crate) struct Log(Arc<Logger>);
 
 impl Log {
     /// Logs differently from now on.
-    pub(crate) fn change(&self, settings: Settings) {
-        self.0.settings.store(Arc::new(settings));
+    pub(crate) fn change(&self, logs: Logs) {
+        self.0.logs.store(Arc::new(logs));
         tracing::callsite::rebuild_interest_cache();
     }
 }
 
-impl Settings {
+/// A log that can't be opened, and where it is configured.
+pub(crate) type Complaint = (Place, String);
+
+impl Logs {
     /// Opens what a configuration says, without logging there yet. A file is opened again even if
-    /// it is the same: it may have been moved away to make room for a new one.
-    pub(crate) fn open(log: Option<&Config>) -> Result<Self, String> {
-        let empty = Config::default();
-        let log = log.unwrap_or(&empty);
-        let output = open(&log.output).map_err(|e| format!("log to {}: {e}", log.output))?;
-        Ok(Self::new(log, output))
+    /// it is the same: it may have been moved away to make room for a new one. What can't be opened
+    /// is standard error, with a complaint.
+    pub(crate) fn open(config: &Config) -> (Self, Vec<Complaint>) {
+        let mut complaints = Vec::new();
+        let main = Settings::open("", config.log.as_ref(), &mut complaints);
+        let named: HashMap<_, _> = config
+            .loggers
+            .iter()
+            .filter(|logger| logger.log.is_some())
+            .map(|logger| {
+                let log = Settings::open(&logger.name, logger.log.as_ref(), &mut complaints);
+                (&*logger.name, Arc::new(log))
+            })
+            .collect();
+        let mut services = HashMap::new();
+        for service in &config.services {
+            let names = std::iter::once(&service.logger).chain(&service.loggers);
+            let logs: Vec<_> = names
+                .filter_map(|name| named.get(name.trim()).cloned())
+                .collect();
+            if !logs.is_empty() {
+                services.insert(service.name.clone(), logs);
+            }
+        }
+        (Self { main, services }, complaints)
     }
 
-    fn new(log: &Config, output: Output) -> Self {
+    /// The log of the program alone.
+    fn only(log: Option<&Section>, complaints: &mut Vec<Complaint>) -> Self {
         Self {
+            main: Settings::open("", log, complaints),
+            services: HashMap::new(),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Settings> {
+        let named = self.services.values().flatten().map(|log| &**log);
+        std::iter::once(&self.main).chain(named)
+    }
+
+    /// Does something with each log that an event belongs to: those of its service, or else that
+    /// of the program.
+    fn each(&self, event: &Event<'_>, mut each: impl FnMut(&Settings)) {
+        if !self.services.is_empty() {
+            let mut service = ServiceOf::default();
+            event.record(&mut service);
+            if let Some(logs) = self.services.get(&service.0) {
+                return logs.iter().for_each(|log| each(log));
+            }
+        }
+        each(&self.main);
+    }
+}
+
+/// Finds the service that an event is about.
+#[derive(Default)]
+struct ServiceOf(String);
+
+impl Visit for ServiceOf {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "service" {
+            value.clone_into(&mut self.0);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "service" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}
+
+impl Settings {
+    fn open(name: &str, log: Option<&Section>, complaints: &mut Vec<Complaint>) -> Self {
+        let empty = Section::default();
+        let log = log.unwrap_or(&empty);
+        let output = open(log).unwrap_or_else(|error| {
+            let reason = format!("log to {}: {error}", log.output);
+            complaints.push((log.place.clone(), reason));
+            Output::Stderr
+        });
+        Self {
+            name: name.to_owned(),
             level: level(&log.level),
             format: if log.format == "text" {
                 Format::Text
@@ -97,20 +187,26 @@ impl Settings {
 
 /// Starts the log as the configuration says. What can't be done is said on standard error, where
 /// the log then goes.
-pub(crate) fn start(log: Option<&Config>) -> Log {
-    let empty = Config::default();
-    let log = log.unwrap_or(&empty);
-    let (settings, complaint) = match Settings::open(Some(log)) {
-        Ok(settings) => (settings, None),
-        Err(reason) => (Settings::new(log, Output::Stderr), Some(reason)),
-    };
+pub(crate) fn start(config: &Config) -> Log {
+    let (logs, complaints) = Logs::open(config);
+    start_with(logs, complaints)
+}
+
+/// Starts the log of a program that is about to end.
+pub(crate) fn start_only(log: Option<&Section>) {
+    let mut complaints = Vec::new();
+    let logs = Logs::only(log, &mut complaints);
+    start_with(logs, complaints);
+}
+
+fn start_with(logs: Logs, complaints: Vec<Complaint>) -> Log {
     let logger = Arc::new(Logger {
-        settings: ArcSwap::from_pointee(settings),
+        logs: ArcSwap::from_pointee(logs),
         spans: AtomicU64::new(0),
     });
     // Fails only when the embedding program has a subscriber already, which is then used.
     let _ = tracing::subscriber::set_global_default(logger.clone());
-    if let Some(complaint) = complaint {
+    for (_, complaint) in complaints {
         tracing::warn!("{complaint}");
     }
     Log(logger)
@@ -132,11 +228,22 @@ fn level(name: &str) -> LevelFilter {
     }
 }
 
-fn open(name: &str) -> io::Result<Output> {
-    match name {
+fn open(log: &Section) -> io::Result<Output> {
+    match &*log.output {
         "" | "stderr" => Ok(Output::Stderr),
         "stdout" => Ok(Output::Stdout),
         "none" | "null" => Ok(Output::Nowhere),
+        path if log.rotation.is_some() => {
+            let rotation = log.rotation.as_ref().map(|rotation| Rotation {
+                max_size: u64::try_from(rotation.max_size).unwrap_or(0),
+                max_age: u64::try_from(rotation.max_age).unwrap_or(0),
+                max_backups: usize::try_from(rotation.max_backups).unwrap_or(0),
+                local_time: rotation.local_time,
+                compress: rotation.compress,
+            });
+            let file = Appender::open(path, rotation.as_ref())?;
+            Ok(Output::Rotated(Mutex::new(file)))
+        }
         path => {
             if let Some(folder) = Path::new(path).parent() {
                 std::fs::create_dir_all(folder)?;
@@ -158,6 +265,10 @@ impl Settings {
             Output::Stderr => io::stderr().lock().write_all(line),
             Output::Stdout => io::stdout().lock().write_all(line),
             Output::File(file) => (&*file).write_all(line),
+            Output::Rotated(file) => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.write(line)
+            }
             Output::Nowhere => Ok(()),
         };
     }
@@ -175,43 +286,49 @@ impl Subscriber for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // Of other crates only what needs attention: their debug lines are not ours to show.
         let ours = metadata.target().starts_with("gost");
-        let settings = self.settings.load();
-        let heard = !matches!(settings.output, Output::Nowhere) || metadata.target() == FATAL;
-        heard
-            && metadata.is_event()
-            && *metadata.level() <= settings.level
+        let is_fatal = metadata.target() == FATAL;
+        metadata.is_event()
             && (ours || *metadata.level() <= Level::WARN)
+            && self.logs.load().all().any(|log| {
+                let heard = !matches!(log.output, Output::Nowhere) || is_fatal;
+                heard && *metadata.level() <= log.level
+            })
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        let settings = self.settings.load();
-        Some(if matches!(settings.output, Output::Nowhere) {
-            LevelFilter::ERROR
-        } else {
-            settings.level
-        })
+        let logs = self.logs.load();
+        let level = |log: &Settings| match log.output {
+            Output::Nowhere => LevelFilter::ERROR,
+            _ => log.level,
+        };
+        logs.all().map(level).max()
     }
 
     fn event(&self, event: &Event<'_>) {
         thread_local! {
             static BUFFER: RefCell<String> = const { RefCell::new(String::new()) };
         }
-        let settings = self.settings.load();
-        BUFFER.with_borrow_mut(|buffer| {
-            buffer.clear();
-            let mut line = Line::new(buffer, settings.format == Format::Json);
-            let is_fatal = event.metadata().target() == FATAL;
-            line.begin(if is_fatal {
-                "fatal"
-            } else {
-                line::name(*event.metadata().level())
-            });
-            event.record(&mut line);
-            line.end();
-            settings.write(buffer.as_bytes());
-            if is_fatal && !matches!(settings.output, Output::Stderr) {
-                let _ = io::stderr().lock().write_all(buffer.as_bytes());
+        let is_fatal = event.metadata().target() == FATAL;
+        let level = *event.metadata().level();
+        self.logs.load().each(event, |log| {
+            let heard = !matches!(log.output, Output::Nowhere) && level <= log.level;
+            if !heard && !is_fatal {
+                return;
             }
+            BUFFER.with_borrow_mut(|buffer| {
+                buffer.clear();
+                let mut line = Line::new(buffer, log.format == Format::Json);
+                line.begin(
+                    if is_fatal { "fatal" } else { line::name(level) },
+                    &log.name,
+                );
+                event.record(&mut line);
+                line.end();
+                log.write(buffer.as_bytes());
+                if is_fatal && !matches!(log.output, Output::Stderr) {
+                    let _ = io::stderr().lock().write_all(buffer.as_bytes());
+                }
+            });
         });
     }
 

@@ -1,0 +1,341 @@
+//! How much: limiters of traffic and quotas, from configuration to objects, and the references to
+//! them.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwapOption;
+use gost_config::{self as config, Place, Problem};
+use gost_core::{
+    build::Ref,
+    error::Result as CoreResult,
+    meter::{Allowance, Direction, Meter, Metering},
+    options,
+    policy::{Answer, Asker, LimitScope, Quota, QuotaState, TrafficLimiter},
+    values::{Value, Values},
+};
+
+use crate::{builder::Builder, policies::Fields};
+
+options! {
+    /// Keys of whoever names a limiter of traffic.
+    pub struct LimiterKeys {
+        /// Limit only what is of this scope: `service` for all together, or `conn` for each
+        /// connection and address.
+        scope: String = String::new(), "limiter.scope";
+        /// How long the limits that a plugin set may be used. Those of a table count at once when
+        /// they change.
+        refresh: Duration = Duration::from_secs(30), "limiter.refreshInterval";
+        /// How long what nobody uses may be remembered. It is forgotten anyway.
+        cleanup: Duration = Duration::from_mins(1), "limiter.cleanupInterval";
+    }
+}
+
+/// What is odd about limits: those that limit nobody where they are named.
+pub(crate) fn check(config: &config::Config, problems: &mut Vec<Problem>) {
+    let keys_of = |name: &str| -> Option<Vec<&str>> {
+        let limiter = config
+            .limiters
+            .iter()
+            .find(|limiter| limiter.name == name)?;
+        let is_loaded = limiter.file.is_some() || limiter.redis.is_some() || limiter.http.is_some();
+        if is_loaded || limiter.plugin.is_some() {
+            return None;
+        }
+        let lines = limiter.limits.iter();
+        Some(
+            lines
+                .filter_map(|line| line.split_whitespace().next())
+                .collect(),
+        )
+    };
+    for service in &config.services {
+        let Some(handler) = &service.handler else {
+            continue;
+        };
+        let is_of_clients = |key: &&str| *key != "$" && !key.contains(['.', ':', '/']);
+        if let Some(keys) = keys_of(handler.limiter.trim())
+            && !keys.iter().any(is_of_clients)
+        {
+            let name = handler.limiter.trim();
+            let message = format!(
+                "{name:?} limits nobody here: a handler's limiter is for $$, which is each client, \
+                 and for users by name; name it as limiter of the service"
+            );
+            problems.push(handler.place.warning("limiter", message));
+        }
+    }
+}
+
+impl Builder<'_> {
+    /// Makes limiters of traffic and quotas.
+    pub(crate) async fn limits(&self, problems: &mut Vec<Problem>) {
+        for limiter in &self.config.limiters {
+            match self.traffic_limiter(limiter).await {
+                Ok(made) => self.fill::<dyn TrafficLimiter>(&limiter.name, made),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for quota in &self.config.quotas {
+            match self.quota(quota).await {
+                Ok(made) => self.fill::<dyn Quota>(&quota.name, made),
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+
+    async fn traffic_limiter(
+        &self,
+        limiter: &config::Limiter,
+    ) -> Result<Arc<dyn TrafficLimiter>, Problem> {
+        if let Some(plugin) = &limiter.plugin {
+            return self
+                .plugin::<dyn TrafficLimiter>(&limiter.name, plugin)
+                .await;
+        }
+        self.limiter::<dyn TrafficLimiter>(limiter).await
+    }
+
+    async fn quota(&self, quota: &config::Quota) -> Result<Arc<dyn Quota>, Problem> {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let mut fields = Fields::default()
+            .set("name", text(&quota.name))
+            .set("limit", text(&quota.limit))
+            .set("startsAt", text(&quota.starts_at))
+            .set("expiresAt", text(&quota.expires_at))
+            .set("direction", text(&quota.direction));
+        if !quota.flush.trim().is_empty() {
+            fields = fields.set("flush", text(quota.flush.trim()));
+        }
+        let store = quota.store.clone().unwrap_or_default();
+        fields = fields.set("file", text(&store.file));
+        if let Some(redis) = &store.redis {
+            let server = [
+                ("addr", text(&redis.addr)),
+                ("db", Value::Int(redis.db.into())),
+                ("username", text(&redis.username)),
+                ("password", Value::Text(redis.password.to_string())),
+                ("key", text(&redis.key)),
+            ];
+            let server = server.map(|(key, value)| (key.to_owned(), value));
+            fields = fields.set("redis", Value::Map(BTreeMap::from(server)));
+        }
+        let kind = match store.r#type.trim() {
+            "" => "file".to_owned(),
+            kind => kind.to_ascii_lowercase(),
+        };
+        let at = format!("quota {}", quota.name);
+        let make = async {
+            let build = self.build(at.as_str().into(), "");
+            let made = self
+                .registry
+                .make::<dyn Quota>(&kind, fields.values(), build);
+            made.await.map_err(|e| quota.place.error("", e.to_string()))
+        };
+        let mut wanted = quota.clone();
+        wanted.status = None;
+        self.keeper.keep(&at, wanted, &Values::new(), make).await
+    }
+
+    /// What limits all that comes in to a service together.
+    pub(crate) fn door_meter(
+        &self,
+        service: &config::Service,
+        keys: &LimiterKeys,
+    ) -> Result<Meter, Problem> {
+        let found = self.traffic(&service.limiter, &service.place)?;
+        let asker = Asker {
+            service: service.name.as_str().into(),
+            ..Asker::default()
+        };
+        Ok(found
+            .filter(|_| keys.has("service"))
+            .map(|limiter| limiter.meter(LimitScope::Service, &asker))
+            .unwrap_or_default())
+    }
+
+    /// What limits each connection of a service.
+    pub(crate) fn conn_traffic(
+        &self,
+        service: &config::Service,
+        keys: &LimiterKeys,
+    ) -> Result<Option<Arc<dyn TrafficLimiter>>, Problem> {
+        let found = self.traffic(&service.limiter, &service.place)?;
+        Ok(found.filter(|_| keys.has("conn")))
+    }
+
+    /// What limits each client of a service.
+    pub(crate) fn client_traffic(
+        &self,
+        handler: &config::Handler,
+    ) -> Result<Option<Arc<dyn TrafficLimiter>>, Problem> {
+        self.traffic(&handler.limiter, &handler.place)
+    }
+
+    fn traffic(
+        &self,
+        name: &str,
+        place: &Place,
+    ) -> Result<Option<Arc<dyn TrafficLimiter>>, Problem> {
+        let found = self.by_name::<dyn TrafficLimiter>(name, place, "limiter")?;
+        Ok(found.map(|named| Arc::new(NamedTraffic(named)) as _))
+    }
+
+    /// The quotas that a service names, none of which may be used up.
+    pub(crate) fn quotas(&self, service: &config::Service) -> Result<Vec<Arc<dyn Quota>>, Problem> {
+        let mut quotas: Vec<Arc<dyn Quota>> = Vec::with_capacity(service.quotas.len());
+        for name in &service.quotas {
+            if let Some(named) = self.by_name::<dyn Quota>(name, &service.place, "quotas")? {
+                quotas.push(Arc::new(NamedQuota(named)));
+            }
+        }
+        Ok(quotas)
+    }
+}
+
+impl LimiterKeys {
+    /// True when this scope is limited.
+    fn has(&self, scope: &str) -> bool {
+        let only = self.scope.trim();
+        only.is_empty() || only == scope
+    }
+}
+
+/// A limiter of traffic by its name.
+struct NamedTraffic(Ref<dyn TrafficLimiter>);
+
+impl TrafficLimiter for NamedTraffic {
+    fn meter(&self, scope: LimitScope<'_>, asker: &Asker) -> Meter {
+        Meter::new(Arc::new(Current {
+            named: self.0.clone(),
+            scope: Scope::from(scope),
+            asker: asker.clone(),
+            held: ArcSwapOption::empty(),
+        }))
+    }
+}
+
+/// The meter of whatever limiter has the name now. Who is under one that is removed stays under
+/// it; who comes later moves nothing.
+struct Current {
+    named: Ref<dyn TrafficLimiter>,
+    scope: Scope,
+    asker: Asker,
+    held: ArcSwapOption<Held>,
+}
+
+struct Held {
+    of: Arc<dyn TrafficLimiter>,
+    meter: Meter,
+}
+
+/// A scope of its own.
+#[derive(Clone)]
+enum Scope {
+    Service,
+    Conn(SocketAddr),
+    Client(Box<str>),
+}
+
+impl From<LimitScope<'_>> for Scope {
+    fn from(scope: LimitScope<'_>) -> Self {
+        match scope {
+            LimitScope::Service => Self::Service,
+            LimitScope::Conn(addr) => Self::Conn(addr),
+            LimitScope::Client(name) => Self::Client(name.into()),
+        }
+    }
+}
+
+impl Scope {
+    fn borrow(&self) -> LimitScope<'_> {
+        match self {
+            Self::Service => LimitScope::Service,
+            Self::Conn(addr) => LimitScope::Conn(*addr),
+            Self::Client(name) => LimitScope::Client(name),
+        }
+    }
+}
+
+impl Current {
+    /// Does something with the meter; nothing where there is none.
+    fn with<T>(&self, what: impl FnOnce(&Meter) -> T) -> Option<T> {
+        let (named, held) = (self.named.load(), self.held.load());
+        match (named.as_ref(), held.as_ref()) {
+            (None, held) => Some(what(&held?.meter)),
+            (Some(now), Some(held)) if Arc::ptr_eq(&**now, &held.of) => Some(what(&held.meter)),
+            (Some(now), _) => {
+                let held = Held {
+                    of: Arc::clone(&**now),
+                    meter: now.meter(self.scope.borrow(), &self.asker),
+                };
+                let done = what(&held.meter);
+                self.held.store(Some(Arc::new(held)));
+                Some(done)
+            }
+        }
+    }
+}
+
+impl Metering for Current {
+    fn count(&self, direction: Direction, bytes: usize) {
+        self.with(|meter| meter.count(direction, bytes));
+    }
+
+    fn allow(&self, direction: Direction, want: usize) -> Allowance {
+        let allowed = self.with(|meter| meter.allow(direction, want));
+        allowed.unwrap_or(Allowance::Over)
+    }
+
+    fn of_one(&self) -> Option<Meter> {
+        Some(NamedTraffic(self.named.clone()).meter(self.scope.borrow(), &self.asker))
+    }
+}
+
+/// A quota by its name. While there is none, no connection is taken, and those that are there go
+/// on.
+struct NamedQuota(Ref<dyn Quota>);
+
+impl NamedQuota {
+    fn get(&self) -> Option<Arc<dyn Quota>> {
+        self.0.get().ok()
+    }
+}
+
+impl Metering for NamedQuota {
+    fn count(&self, direction: Direction, bytes: usize) {
+        if let Some(now) = self.get() {
+            now.count(direction, bytes);
+        }
+    }
+
+    fn allow(&self, direction: Direction, want: usize) -> Allowance {
+        match self.get() {
+            Some(now) => now.allow(direction, want),
+            None => Allowance::Bytes(want),
+        }
+    }
+}
+
+impl Quota for NamedQuota {
+    fn state(&self) -> QuotaState {
+        self.get().map(|now| now.state()).unwrap_or_default()
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.get().is_none_or(|now| now.is_blocked())
+    }
+
+    fn changed(&self) -> Answer<'_, ()> {
+        match self.get() {
+            Some(now) => Answer::later(async move { now.changed().await }),
+            None => Answer::later(std::future::pending()),
+        }
+    }
+
+    fn reset(&self, used: u64) -> Answer<'_, CoreResult<()>> {
+        match self.0.get() {
+            Ok(now) => Answer::later(async move { now.reset(used).await }),
+            Err(error) => Answer::Now(Err(error)),
+        }
+    }
+}
