@@ -83,34 +83,32 @@ impl DnsResolver {
         if alone {
             return Ok(self.family(server, host, first).await?.to_vec());
         }
+        let other = first.other();
         let both = select(
             Box::pin(self.family(server, host, first)),
-            Box::pin(self.family(server, host, first.other())),
+            Box::pin(self.family(server, host, other)),
         );
-        match both.await {
+        // Of a family that the server does not tell about, whoever comes next shall not wait in
+        // vain again.
+        let (found, rest) = match both.await {
             Either::Left((Ok(found), mut second)) if !found.is_empty() => {
-                let other = first.other();
-                let rest = match tokio::time::timeout(PATIENCE, &mut second).await {
-                    Ok(Ok(rest)) => rest,
-                    // Whoever comes next shall not wait in vain again.
-                    Ok(Err(_)) => server.has_none(host, other),
-                    Err(_) => {
-                        self.settle(server, host, other);
-                        Addresses::from([])
-                    }
-                };
-                Ok([&*found, &*rest].concat())
+                let rest = tokio::time::timeout(PATIENCE, &mut second).await;
+                let rest = rest.unwrap_or_else(|_| {
+                    self.settle(server, host, other);
+                    Ok(Addresses::from([]))
+                });
+                (Ok(found), rest)
             }
-            Either::Left((found, second)) => match (found, second.await) {
-                (_, Ok(rest)) if !rest.is_empty() => Ok(rest.to_vec()),
-                (found, _) => Ok(found?.to_vec()),
-            },
-            Either::Right((rest, first)) => match (first.await, rest) {
-                (Ok(found), Ok(rest)) => Ok([&*found, &*rest].concat()),
-                (Err(_), Ok(rest)) if !rest.is_empty() => Ok(rest.to_vec()),
-                (found, _) => Ok(found?.to_vec()),
-            },
-        }
+            Either::Left((found, second)) => (found, second.await),
+            Either::Right((rest, preferred)) => (preferred.await, rest),
+        };
+        let (found, rest) = match (found, rest) {
+            (Ok(found), Ok(rest)) => (found, rest),
+            (Ok(found), Err(_)) if !found.is_empty() => (found, server.has_none(host, other)),
+            (Err(_), Ok(rest)) if !rest.is_empty() => (server.has_none(host, first), rest),
+            (Err(error), _) | (_, Err(error)) => return Err(error),
+        };
+        Ok([&*found, &*rest].concat())
     }
 
     /// The addresses of one family: those that are known, or else those that the server says.

@@ -43,9 +43,9 @@ fn says(name: &str, kind: u8) -> Says {
         ("four" | "deaf" | "unwilling", A) => Says::Addresses(&[4], 60),
         ("short", A) => Says::Addresses(&[1], 1),
         ("slow", A) => Says::Late(300, &[1]),
-        ("both" | "six" | "slow", AAAA) => Says::Addresses(&[6], 60),
+        ("both" | "six" | "slow" | "mute", AAAA) => Says::Addresses(&[6], 60),
         ("four" | "six" | "short", _) => Says::Addresses(&[], 60),
-        ("deaf", _) => Says::Silence,
+        ("deaf", _) | ("mute", A) => Says::Silence,
         ("unwilling" | "refused", _) => Says::Refusal,
         _ => Says::Nobody,
     }
@@ -279,6 +279,9 @@ async fn a_family_that_a_server_never_tells_is_waited_for_once() {
         assert_eq!(any(&resolver, host).await.unwrap(), [4]);
         assert!(start.elapsed() < Duration::from_millis(500), "{host}");
     }
+    // The preferred one is waited for as long as the server has time.
+    assert_eq!(any(&resolver, "mute").await.unwrap(), [106]);
+    assert!(resolver.known("mute", Family::Any).is_some());
     let settled = async {
         while !resolver.servers[0].is_quiet() {
             tokio::time::sleep(Duration::from_millis(5)).await;
