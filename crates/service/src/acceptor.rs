@@ -86,12 +86,12 @@ impl Acceptors {
         }
     }
 
-    /// Closes the listeners.
+    /// Closes the listeners; there is nothing to do the second time.
     pub(crate) async fn stop(&mut self) {
         for (orders, _) in &self.tasks {
             let _ = orders.send(Order::Stop);
         }
-        for (_, task) in &mut self.tasks {
+        for (_, task) in self.tasks.drain(..) {
             let _ = task.await;
         }
     }
