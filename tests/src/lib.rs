@@ -1,6 +1,7 @@
 //! End-to-end tests of the gost binary, one file per promise; this is what they share.
 
 pub mod dns;
+pub mod redis;
 pub mod socks5;
 pub mod ssh;
 

@@ -193,19 +193,16 @@ async fn names_that_nobody_has_and_lists_that_mean_nothing_are_refused() -> Resu
             "10.0.0.0/99",
         ),
         ("bypasses: [{name: b, network: upd}]", "upd"),
-        ("bypasses: [{name: b, redis: {addr: 'x:1'}}]", "redis"),
         (
             "admissions: [{name: a, matchers: ['10.0.0.0/99']}]",
             "10.0.0.0/99",
         ),
-        ("admissions: [{name: a, plugin: {addr: 'x:1'}}]", "plugin"),
         (
             "hosts: [{name: t, mappings: [{hostname: a.org, ip: 1.2.3}]}]",
             "1.2.3",
         ),
         ("climiters: [{name: l, limits: ['$ many']}]", "many"),
         ("rlimiters: [{name: l, limits: ['nobody 1']}]", "nobody"),
-        ("hosts: [{name: t, http: {url: 'http://x/'}}]", "http"),
     ] {
         let text = refused(&proxy(ports::tcp(), "", section)).await?;
         ensure!(text.contains(said), "{section}: {text}");
