@@ -65,6 +65,13 @@ def note(kind, request, token):
     say(json.dumps({"kind": kind, "request": request, "token": token}))
 
 
+# What a verb means for the kinds of which several things can be asked.
+VERBS = {
+    "ingress": {"GET": "ingress", "PUT": "ingress-set"},
+    "sd": {"GET": "sd-get", "POST": "sd-register", "PUT": "sd-renew", "DELETE": "sd-delete"},
+}
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     mode = ""
@@ -79,8 +86,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             query = urllib.parse.parse_qs(url.query, keep_blank_values=True)
             request = {key: values[-1] for key, values in query.items()}
         if kind in ("ingress", "sd"):
-            kind += {"GET": "-get", "POST": "-set", "PUT": "-set", "DELETE": "-delete"}[self.command]
-            kind = {"ingress-get": "ingress", "ingress-set": "ingress-set"}.get(kind, kind)
+            kind = VERBS[kind][self.command]
         note(kind, request, self.headers.get("Authorization", ""))
         if self.headers.get("Content-Type") != "application/json":
             return self.reply(415, b"")
@@ -153,9 +159,9 @@ METHODS = {
     "Observer/Observe": "observer",
     "Recorder/Record": "recorder",
     "Router/GetRoute": "router",
-    "SD/Register": "sd-set",
+    "SD/Register": "sd-register",
     "SD/Deregister": "sd-delete",
-    "SD/Renew": "sd-set",
+    "SD/Renew": "sd-renew",
     "SD/Get": "sd-get",
     "Rewriter/Rewrite": "rewriter",
 }

@@ -17,7 +17,7 @@ use gost_core::{
 use gost_testkit::PATIENCE;
 use serde_json::{Value, json};
 
-use crate::{BOTH, Plugin};
+use crate::{BOTH, Plugin, says};
 
 fn asker() -> Asker {
     Asker {
@@ -26,15 +26,6 @@ fn asker() -> Asker {
         user: "alice".into(),
         ..Asker::default()
     }
-}
-
-/// What was asked, as far as this says something about it.
-fn has(asked: &Value, wanted: &Value) -> Result<()> {
-    let fields = wanted.as_object().into_iter().flatten();
-    for (key, value) in fields {
-        ensure!(asked[key] == *value, "{key} of {asked}: not {value}");
-    }
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,11 +44,12 @@ async fn who_may_and_where_to() -> Result<()> {
             let got = auther.authenticate(&given, &asker).await;
             ensure!(got.as_deref() == id, "{protocol}: {password}: {got:?}");
         }
-        let asked = plugin.last("auth").await?;
-        has(
-            &asked,
-            &json!({"username": "bob", "service": "s1", "client": "127.0.0.8:999"}),
-        )?;
+        plugin
+            .asked(
+                "auth",
+                says(&json!({"username": "bob", "service": "s1", "client": "127.0.0.8:999"})),
+            )
+            .await?;
 
         let admission = plugin.made::<dyn Admission>("admission", "10s").await?;
         for (from, admitted) in [("127.0.0.8:1", true), ("127.0.0.9:1", false)] {
@@ -65,8 +57,12 @@ async fn who_may_and_where_to() -> Result<()> {
             let got = admission.admit(Network::Udp, &from, &asker).await;
             ensure!(got == admitted, "{protocol}: {from}");
         }
-        let asked = plugin.last("admission").await?;
-        has(&asked, &json!({"service": "s1", "network": "udp"}))?;
+        plugin
+            .asked(
+                "admission",
+                says(&json!({"service": "s1", "network": "udp"})),
+            )
+            .await?;
 
         let bypass = plugin.made::<dyn Bypass>("bypass", "10s").await?;
         for (host, contained) in [("blocked.test", true), ("open.test", false)] {
@@ -80,10 +76,9 @@ async fn who_may_and_where_to() -> Result<()> {
             let got = bypass.leads_around(&query, &asker).await;
             ensure!(got == contained, "{protocol}: {host}");
         }
-        let asked = plugin.last("bypass").await?;
         let wanted = json!({"addr": "open.test:80", "client": "alice", "network": "tcp",
                             "host": "sniffed.test", "path": "/path", "service": "s1"});
-        has(&asked, &wanted)?;
+        plugin.asked("bypass", says(&wanted)).await?;
     }
     Ok(())
 }
@@ -100,14 +95,15 @@ async fn names_tunnels_and_routes() -> Result<()> {
         ensure!(hosts.lookup("a.hosts.test", Family::V4).await == Some(local.clone()));
         ensure!(hosts.lookup("a.hosts.test", Family::V6).await.is_none());
         ensure!(hosts.lookup("a.test", Family::Any).await.is_none());
-        has(
-            &plugin.last("hosts").await?,
-            &json!({"host": "a.test", "network": "ip"}),
-        )?;
+        plugin
+            .asked("hosts", says(&json!({"host": "a.test", "network": "ip"})))
+            .await?;
         let resolver = plugin.made::<dyn Resolver>("resolver", "10s").await?;
         ensure!(resolver.resolve("a.resolver.test", Family::Any).await? == local);
         ensure!(resolver.resolve("a.test", Family::Any).await.is_err());
-        has(&plugin.last("resolver").await?, &json!({"host": "a.test"}))?;
+        plugin
+            .asked("resolver", says(&json!({"host": "a.test"})))
+            .await?;
 
         let ingress = plugin.made::<dyn Ingress>("ingress", "10s").await?;
         let endpoint = ingress.rule("a.test:80").await;
@@ -116,8 +112,12 @@ async fn names_tunnels_and_routes() -> Result<()> {
             "{endpoint:?}"
         );
         ensure!(ingress.set_rule("a.test", "t").await);
-        let asked = plugin.last("ingress-set").await?;
-        has(&asked, &json!({"host": "a.test", "endpoint": "t"}))?;
+        plugin
+            .asked(
+                "ingress-set",
+                says(&json!({"host": "a.test", "endpoint": "t"})),
+            )
+            .await?;
         let router = plugin.made::<dyn OsRouter>("router", "10s").await?;
         let route = router.route("10.0.0.1").await;
         ensure!(route.is_some_and(|route| route.gateway == "gateway of 10.0.0.1"));
@@ -131,7 +131,7 @@ async fn names_tunnels_and_routes() -> Result<()> {
         ensure!(serde_json::from_slice::<Value>(&chosen)? == serde_json::from_str::<Value>(node)?);
         let wanted = json!({"addr": "a.test:80", "network": "tcp", "client": "alice",
                             "src": "127.0.0.8:999"});
-        has(&plugin.last("hop").await?, &wanted)?;
+        plugin.asked("hop", says(&wanted)).await?;
 
         let discovery = plugin.made::<dyn Discovery>("sd", "10s").await?;
         let service = Discovered {
@@ -144,13 +144,11 @@ async fn names_tunnels_and_routes() -> Result<()> {
         discovery.register(&service).await?;
         discovery.renew(&service).await?;
         discovery.deregister(&service).await?;
-        ensure!(plugin.questions("sd-set").len() == 2, "{protocol}");
-        let asked = plugin.last("sd-delete").await?;
-        let asked = asked.get("service").unwrap_or(&asked);
-        has(
-            asked,
-            &json!({"id": "1", "name": "web", "address": "127.0.0.1:1"}),
-        )?;
+        let wanted = says(&json!({"id": "1", "name": "web", "address": "127.0.0.1:1"}));
+        let is_about = |question: &Value| wanted(question.get("service").unwrap_or(question));
+        for kind in ["sd-register", "sd-renew", "sd-delete"] {
+            plugin.asked(kind, &is_about).await?;
+        }
         ensure!(discovery.find("web").await? == [service]);
     }
     Ok(())
@@ -168,7 +166,7 @@ async fn what_is_told_changed_and_limited() -> Result<()> {
             .record(Bytes::from_static(b"record"), &r#"{"a":1}"#.into())
             .await?;
         let wanted = json!({"data": "cmVjb3Jk", "metadata": "eyJhIjoxfQ=="});
-        has(&plugin.last("recorder").await?, &wanted)?;
+        plugin.asked("recorder", says(&wanted)).await?;
 
         let observer = plugin.made::<dyn Observer>("observer", "10s").await?;
         let stats = Stats {
@@ -189,20 +187,13 @@ async fn what_is_told_changed_and_limited() -> Result<()> {
             },
         ];
         observer.observe(&events).await?;
-        let asked = plugin.last("observer").await?;
+        let asked = plugin.asked("observer", |_| true).await?;
         let (status, stats) = (&asked["events"][0], &asked["events"][1]);
-        has(
-            status,
-            &json!({"kind": "service", "service": "s1", "type": "status"}),
-        )?;
-        has(
-            &status["status"],
-            &json!({"state": "ready", "msg": "service s1 is ready"}),
-        )?;
-        has(
-            stats,
-            &json!({"kind": "handler", "client": "alice", "type": "stats"}),
-        )?;
+        let of_service = says(&json!({"kind": "service", "service": "s1", "type": "status"}));
+        let ready = says(&json!({"state": "ready", "msg": "service s1 is ready"}));
+        ensure!(of_service(status) && ready(&status["status"]), "{status}");
+        let of_client = says(&json!({"kind": "handler", "client": "alice", "type": "stats"}));
+        ensure!(of_client(stats), "{stats}");
         // Over gRPC these are texts in JSON.
         let number = |key: &str| stats["stats"][key].to_string().replace('"', "");
         ensure!(
@@ -231,7 +222,7 @@ async fn what_is_told_changed_and_limited() -> Result<()> {
         ));
         let wanted = json!({"client": "alice", "service": "s1", "scope": "client",
                             "src": "127.0.0.8:999"});
-        has(&plugin.last("limiter").await?, &wanted)?;
+        plugin.asked("limiter", says(&wanted)).await?;
     }
     Ok(())
 }

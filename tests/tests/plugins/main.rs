@@ -6,9 +6,9 @@ mod kinds;
 mod tls;
 mod working;
 
-use std::{path::PathBuf, process::Stdio, sync::Arc};
+use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use gost_core::{
     build::Build,
     registry::{Kind, Registry},
@@ -125,17 +125,31 @@ impl Plugin {
             .collect()
     }
 
-    /// The last question about a kind; waits for it to be noted.
-    async fn last(&self, kind: &str) -> Result<Value> {
-        self.process
-            .line(&format!("{{\"kind\": \"{kind}\""))
-            .await?;
-        let (question, token) = self.questions(kind).pop().context("a question")?;
+    /// A question about a kind that fits; waits for it to be noted.
+    async fn asked(&self, kind: &str, fits: impl Fn(&Value) -> bool) -> Result<Value> {
+        let found = async {
+            loop {
+                let mut questions = self.questions(kind).into_iter();
+                if let Some(found) = questions.find(|(question, _)| fits(question)) {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        let all = || format!("{kind}: {:?}", self.questions(kind));
+        let (question, token) = found.with_context(all)?;
         let wanted = match self.protocol {
             "http" => "Bearer open sesame",
             _ => "open sesame",
         };
-        anyhow::ensure!(token == wanted, "{kind}: token {token:?}");
+        ensure!(token == wanted, "{kind}: token {token:?}");
         Ok(question)
     }
+}
+
+/// True for a question that has these fields, and perhaps more.
+fn says(fields: &Value) -> impl Fn(&Value) -> bool + use<> {
+    let fields = fields.as_object().cloned().unwrap_or_default();
+    move |question| fields.iter().all(|(key, value)| question[key] == *value)
 }

@@ -3,9 +3,10 @@
 use anyhow::{Result, ensure};
 use gost_testkit::{ports, process::Signal};
 use gost_tests::{curl, gost, web};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{BOTH, Plugin};
+use crate::{BOTH, Plugin, says};
 
 /// A program with a configuration of its own.
 pub(crate) struct Gost {
@@ -61,13 +62,14 @@ async fn users_that_a_plugin_knows() -> Result<()> {
             let got = through(&proxy, &url).await?;
             ensure!(!got.contains("hello"), "{protocol}: {scheme}: {got}");
         }
-        let asked = plugin.last("auth").await?;
-        ensure!(
-            asked["username"] == "bob" && asked["service"] == "proxy",
-            "{asked}"
-        );
-        let client = asked["client"].as_str().unwrap_or_default();
-        ensure!(client.starts_with("127.0.0.1:"), "{asked}");
+        let is_of_client = |asked: &Value| {
+            let client = asked["client"].as_str().unwrap_or_default();
+            client.starts_with("127.0.0.1:")
+        };
+        let wanted = says(&json!({"username": "bob", "password": "wrong", "service": "proxy"}));
+        plugin
+            .asked("auth", |asked| wanted(asked) && is_of_client(asked))
+            .await?;
     }
     Ok(())
 }
@@ -104,13 +106,11 @@ hosts: [{{name: h, {}}}]",
             !refused.status.success(),
             "{protocol}: who is not admitted is cut off"
         );
-        let asked = plugin.last("admission").await?;
-        ensure!(asked["service"] == "proxy", "{asked}");
-        ensure!(
-            asked["addr"]
-                .as_str()
-                .is_some_and(|addr| addr.starts_with("127.0.0.9:"))
-        );
+        let is_of_other = |asked: &Value| {
+            let addr = asked["addr"].as_str().unwrap_or_default();
+            addr.starts_with("127.0.0.9:") && asked["service"] == "proxy"
+        };
+        plugin.asked("admission", is_of_other).await?;
     }
     Ok(())
 }
@@ -139,8 +139,8 @@ async fn nodes_that_a_plugin_chooses() -> Result<()> {
                 ensure!(got.starts_with("hello200"), "{protocol}: {got}");
             }
             gost.process.line("n1@").await?;
-            let asked = plugin.last("hop").await?;
-            ensure!(asked["addr"] == format!("127.0.0.1:{web}"), "{asked}");
+            let wanted = json!({"addr": format!("127.0.0.1:{web}")});
+            plugin.asked("hop", says(&wanted)).await?;
             // What is configured as before is the same, with the nodes that it knows.
             gost.process.signal(Signal::SIGHUP)?;
             gost.process
@@ -175,8 +175,8 @@ async fn names_that_a_plugin_resolves() -> Result<()> {
             !got.contains("hello"),
             "{protocol}: no other resolver is asked: {got}"
         );
-        let asked = plugin.last("resolver").await?;
-        ensure!(asked["host"] == "localhost", "{asked}");
+        let wanted = json!({"host": "localhost"});
+        plugin.asked("resolver", says(&wanted)).await?;
     }
     Ok(())
 }
@@ -199,7 +199,8 @@ async fn traffic_that_a_plugin_limits() -> Result<()> {
         ensure!(got.len() > PAGE.len(), "{protocol}: {} bytes", got.len());
         // The first 30000 bytes come at once, and perhaps some more for each scope that is asked.
         ensure!((1.0..14.0).contains(&took), "{protocol}: {took}");
-        ensure!(plugin.last("limiter").await?["service"] == "proxy");
+        let wanted = json!({"service": "proxy"});
+        plugin.asked("limiter", says(&wanted)).await?;
         ensure!(plugin.questions("limiter").len() < 9, "{protocol}");
     }
     Ok(())
@@ -226,15 +227,23 @@ async fn records_and_events_that_a_plugin_is_told() -> Result<()> {
         let proxy = format!("http://127.0.0.1:{port}");
         let got = through(&proxy, &format!("http://127.0.0.1:{web}/")).await?;
         ensure!(got.starts_with("hello200"), "{protocol}: {got}");
-        let asked = plugin.last("recorder").await?;
-        let data = asked["data"].as_str().unwrap_or_default();
-        ensure!(data.starts_with("eyJ"), "{asked}");
-        ensure!(asked["metadata"] == "eyJjb2xvciI6InJlZCJ9", "{asked}");
-        for part in ["\"ready\"", "\"stats\""] {
-            plugin.process.line(part).await?;
+        // The second is {"color":"red"}.
+        let is_record = |asked: &Value| {
+            let data = asked["data"].as_str().unwrap_or_default();
+            data.starts_with("eyJ") && asked["metadata"] == "eyJjb2xvciI6InJlZCJ9"
+        };
+        plugin.asked("recorder", is_record).await?;
+        for (kind, wanted) in [("status", "ready"), ("stats", "")] {
+            let is_event = |event: &Value| {
+                let is_state = wanted.is_empty() || event["status"]["state"] == wanted;
+                event["type"] == kind && event["service"] == "proxy" && is_state
+            };
+            let has_event = |asked: &Value| {
+                let mut events = asked["events"].as_array().into_iter().flatten();
+                events.any(is_event)
+            };
+            plugin.asked("observer", has_event).await?;
         }
-        let asked = plugin.last("observer").await?;
-        ensure!(asked["events"][0]["service"] == "proxy", "{asked}");
     }
     Ok(())
 }
