@@ -211,7 +211,7 @@ async fn kcptun_at_either_end() -> Result<()> {
         };
         let mut near = near.spawn()?;
         near.ready(tcp).await?;
-        let text: Vec<u8> = (0..200_000_u32).map(|n| (n * 7 >> 3) as u8).collect();
+        let text: Vec<u8> = (0..200_000_u32).map(|n| (n * 7 / 8) as u8).collect();
         ensure!(exchange(tcp, &text[..4]).await? == text[..4]);
         let stream = TcpStream::connect(("127.0.0.1", tcp)).await?;
         let (mut read, mut write) = stream.into_split();

@@ -100,7 +100,7 @@ mod tests {
     fn leave(pace: &mut Pace, window: u32, time: std::ops::Range<Millis>) -> Vec<usize> {
         time.map(|now| {
             pace.refill(now, window);
-            (0..).take_while(|_| pace.take(window)).count()
+            (0..2000).take_while(|_| pace.take(window)).count()
         })
         .collect()
     }
