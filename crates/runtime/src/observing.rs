@@ -146,7 +146,7 @@ impl Builder<'_> {
                 .set("url", text(&http.url))
                 .set("timeout", nanos(http.timeout))
                 .set("header", Value::Map(header.collect()));
-            ("http", &http.place, fields)
+            ("url", &http.place, fields)
         } else if let Some(redis) = &recorder.redis {
             let fields = Fields::default()
                 .set("addr", text(&redis.addr))

@@ -14,6 +14,9 @@ use crate::{
     workers::Workers,
 };
 
+/// How long connections that are cut off may take to go.
+const CUT: Duration = Duration::from_secs(1);
+
 /// What all tasks of a service share.
 pub(crate) struct Shared {
     pub(crate) name: Arc<str>,
@@ -139,6 +142,8 @@ impl Service {
             .is_err()
         {
             self.shared.live.abort_all();
+            // What was cut off is recorded as it goes.
+            let _ = tokio::time::timeout(CUT, self.shared.live.drained()).await;
         }
         self.shared.status.told().await;
     }

@@ -8,7 +8,7 @@
 //! gost_x_recorder::register(&mut registry);
 //! assert_eq!(
 //!     registry.names::<dyn gost_core::policy::Recorder>(),
-//!     ["file", "http", "redis", "tcp"]
+//!     ["file", "redis", "tcp", "url"]
 //! );
 //! ```
 
@@ -34,7 +34,7 @@ const fn or_patience(timeout: Duration) -> Duration {
     if timeout.is_zero() { PATIENCE } else { timeout }
 }
 
-/// Adds the recorders `file`, `tcp`, `http` and `redis`.
+/// Adds the recorders `file`, `tcp`, `url` and `redis`; `http` is one that is a plugin.
 pub fn register(registry: &mut Registry) {
     registry.add::<dyn Recorder, _, _>(&["file"], |options: FileOptions, _: Build| async move {
         Ok(Arc::new(FileRecorder::open(&options)?) as Arc<dyn Recorder>)
@@ -42,7 +42,7 @@ pub fn register(registry: &mut Registry) {
     registry.add::<dyn Recorder, _, _>(&["tcp"], |options: TcpOptions, _: Build| async move {
         Ok(Arc::new(TcpRecorder::new(&options)?) as Arc<dyn Recorder>)
     });
-    registry.add::<dyn Recorder, _, _>(&["http"], |options: HttpOptions, _: Build| async move {
+    registry.add::<dyn Recorder, _, _>(&["url"], |options: HttpOptions, _: Build| async move {
         Ok(Arc::new(HttpRecorder::new(&options)?) as Arc<dyn Recorder>)
     });
     registry.add::<dyn Recorder, _, _>(&["redis"], |options: RedisOptions, _: Build| async move {
