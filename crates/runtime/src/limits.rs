@@ -22,8 +22,8 @@ options! {
         /// Limit only what is of this scope: `service` for all together, or `conn` for each
         /// connection and address.
         scope: String = String::new(), "limiter.scope";
-        /// How long the limits that a plugin set may be used. Those of a table count at once when
-        /// they change.
+        /// Without effect: the limits that a plugin set are used for 30s, and those of a table
+        /// count at once when they change.
         refresh: Duration = Duration::from_secs(30), "limiter.refreshInterval";
         /// How long what nobody uses may be remembered. It is forgotten anyway.
         cleanup: Duration = Duration::from_mins(1), "limiter.cleanupInterval";
