@@ -1,0 +1,277 @@
+//! A program with a configuration of its own, and measures of what passes through it.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use gost_testkit::{PATIENCE, process::Process};
+use gost_tests::gost;
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+pub const MEGA: f64 = 1024.0 * 1024.0;
+
+/// A program with a configuration file of its own.
+pub struct Gost {
+    pub process: Process,
+    pub folder: TempDir,
+}
+
+impl Gost {
+    /// Starts it with `{folder}` in the configuration replaced by its folder.
+    pub async fn start(config: &str, ready: u16) -> Result<Self> {
+        Self::start_in(tempfile::tempdir()?, config, ready).await
+    }
+
+    pub async fn start_in(folder: TempDir, config: &str, ready: u16) -> Result<Self> {
+        let file = folder.path().join("gost.yaml");
+        std::fs::write(&file, in_folder(config, &folder))?;
+        let process = gost(&["-C", &file.to_string_lossy()], ready).await?;
+        Ok(Self { process, folder })
+    }
+
+    /// Runs with another configuration.
+    pub async fn reload(&self, config: &str) -> Result<()> {
+        let before = self.reloads();
+        let file = self.folder.path().join("gost.yaml");
+        std::fs::write(file, in_folder(config, &self.folder))?;
+        self.process.signal(Signal::SIGHUP)?;
+        let done = async {
+            while self.reloads() == before {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, done)
+            .await
+            .with_context(|| format!("no reload: {:?}", self.process.lines()))
+    }
+
+    fn reloads(&self) -> usize {
+        let lines = self.process.lines();
+        let done = |line: &&String| line.contains("unchanged");
+        lines.iter().filter(done).count()
+    }
+
+    /// Ends it in order, and gives its folder.
+    pub async fn stop(mut self) -> Result<TempDir> {
+        self.process.signal(Signal::SIGTERM)?;
+        self.process.exit(PATIENCE).await?;
+        Ok(self.folder)
+    }
+}
+
+fn in_folder(config: &str, folder: &TempDir) -> String {
+    config.replace("{folder}", &folder.path().to_string_lossy())
+}
+
+/// A server that sends for as long as it can, and counts what it gets.
+pub struct Far {
+    pub port: u16,
+    got: Arc<AtomicU64>,
+    _tasks: JoinSet<()>,
+}
+
+impl Far {
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let (port, got) = (listener.local_addr()?.port(), Arc::<AtomicU64>::default());
+        let mut tasks = JoinSet::new();
+        let counter = got.clone();
+        tasks.spawn(async move {
+            let mut conns = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (mut reader, mut writer) = stream.into_split();
+                let got = counter.clone();
+                conns.spawn(async move {
+                    let mut buffer = vec![0; 64 * 1024];
+                    while let Ok(n @ 1..) = reader.read(&mut buffer).await {
+                        got.fetch_add(n as u64, Relaxed);
+                    }
+                });
+                conns.spawn(async move {
+                    let buffer = vec![0; 64 * 1024];
+                    while writer.write_all(&buffer).await.is_ok() {}
+                });
+            }
+        });
+        Ok(Self {
+            port,
+            got,
+            _tasks: tasks,
+        })
+    }
+
+    pub fn got(&self) -> u64 {
+        self.got.load(Relaxed)
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+}
+
+/// A connection to a port of this machine, from an address of it.
+pub async fn connect(from: Ipv4Addr, port: u16) -> Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    let to = (Ipv4Addr::LOCALHOST, port).into();
+    Ok(timeout(PATIENCE, socket.connect(to)).await??)
+}
+
+/// How a target is asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Through<'a> {
+    /// The service knows the target.
+    Forward,
+    Http,
+    Socks5,
+    /// With a user and the password `secret`.
+    User(&'a str),
+}
+
+/// A connection to the far end through a service.
+pub async fn open(through: Through<'_>, from: Ipv4Addr, port: u16, far: &Far) -> Result<TcpStream> {
+    let mut stream = connect(from, port).await?;
+    let negotiate = async {
+        match through {
+            Through::Forward => {}
+            Through::Http => {
+                let to = far.addr();
+                let request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n");
+                stream.write_all(request.as_bytes()).await?;
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await?);
+                }
+                ensure!(head.starts_with(b"HTTP/1.1 200"), "refused");
+            }
+            Through::Socks5 => {
+                stream.write_all(&[5, 1, 0]).await?;
+                let mut method = [0; 2];
+                stream.read_exact(&mut method).await?;
+                ensure!(method == [5, 0], "{method:?}");
+                socks_connect(&mut stream, far).await?;
+            }
+            Through::User(name) => {
+                stream.write_all(&[5, 1, 2]).await?;
+                let mut method = [0; 2];
+                stream.read_exact(&mut method).await?;
+                ensure!(method == [5, 2], "{method:?}");
+                let mut login = vec![1, u8::try_from(name.len())?];
+                login.extend(name.as_bytes());
+                login.push(6);
+                login.extend(b"secret");
+                stream.write_all(&login).await?;
+                let mut status = [0; 2];
+                stream.read_exact(&mut status).await?;
+                ensure!(status == [1, 0], "{status:?}");
+                socks_connect(&mut stream, far).await?;
+            }
+        }
+        anyhow::Ok(())
+    };
+    timeout(PATIENCE, negotiate).await??;
+    Ok(stream)
+}
+
+async fn socks_connect(stream: &mut TcpStream, far: &Far) -> Result<()> {
+    let mut request = vec![5, 1, 0, 1, 127, 0, 0, 1];
+    request.extend(far.port.to_be_bytes());
+    stream.write_all(&request).await?;
+    let mut reply = [0; 10];
+    stream.read_exact(&mut reply).await?;
+    ensure!(reply[1] == 0, "{reply:?}");
+    Ok(())
+}
+
+/// How long is measured.
+pub const TIME: Duration = Duration::from_secs(3);
+
+/// What connections get in a while, in bytes per second each. What is on its way already when it
+/// begins does not count.
+pub async fn downloads(streams: &mut [TcpStream]) -> Result<Vec<f64>> {
+    let start = Instant::now() + Duration::from_millis(300);
+    let mut reading = JoinSet::new();
+    let mut rates = vec![0.0; streams.len()];
+    for (at, stream) in streams.iter_mut().enumerate() {
+        let stream = TcpStream::from_std(duplicate(stream)?)?;
+        reading.spawn(async move { (at, download(stream, start).await) });
+    }
+    while let Some(done) = reading.join_next().await {
+        let (at, rate) = done?;
+        rates[at] = rate?;
+    }
+    Ok(rates)
+}
+
+fn duplicate(stream: &TcpStream) -> Result<std::net::TcpStream> {
+    use std::os::fd::AsFd as _;
+    Ok(stream.as_fd().try_clone_to_owned()?.into())
+}
+
+async fn download(mut stream: TcpStream, start: Instant) -> Result<f64> {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut got = 0;
+    loop {
+        let left = (start + TIME).saturating_duration_since(Instant::now());
+        let Ok(read) = timeout(left, stream.read(&mut buffer)).await else {
+            break;
+        };
+        let n = read?;
+        ensure!(n > 0, "ended");
+        if Instant::now() >= start {
+            got += n;
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a measure")]
+    let rate = got as f64 / TIME.as_secs_f64();
+    Ok(rate)
+}
+
+/// What the far end gets of connections in a while, in bytes per second of all together.
+pub async fn upload(streams: &mut [TcpStream], far: &Far) -> Result<f64> {
+    let mut writing = JoinSet::new();
+    for stream in streams {
+        let mut stream = TcpStream::from_std(duplicate(stream)?)?;
+        writing.spawn(async move {
+            let buffer = vec![0; 64 * 1024];
+            while stream.write_all(&buffer).await.is_ok() {}
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (before, start) = (far.got(), Instant::now());
+    tokio::time::sleep(TIME).await;
+    let got = far.got() - before;
+    #[expect(clippy::cast_precision_loss, reason = "a measure")]
+    let rate = got as f64 / start.elapsed().as_secs_f64();
+    Ok(rate)
+}
+
+/// A machine that does other things at the same time can be late, but nothing makes a limit let
+/// more pass.
+#[track_caller]
+pub fn about(rate: f64, wanted: f64, what: &str) -> Result<()> {
+    let part = rate / wanted;
+    ensure!(
+        (0.85..1.06).contains(&part),
+        "{what}: {rate:.0} bytes per second instead of {wanted:.0}"
+    );
+    Ok(())
+}
+
+/// An address of this machine.
+pub const fn local(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, last)
+}
