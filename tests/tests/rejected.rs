@@ -214,10 +214,6 @@ resolvers: [{name: r, nameservers: [{addr: 1.1.1.1, chain: c}]}]
             &["-L", "127.0.0.1:0", "-metrics", ":1"],
             "-metrics :1: addr: this version can't do this yet",
         ),
-        (
-            &["-L", "127.0.0.1:0?service.preUp=ls"],
-            "preUp: this version can't do this yet",
-        ),
     ] {
         let run = run(folder.path(), args, &[], "")
             .await

@@ -65,6 +65,11 @@ fn page() -> String {
             gost_service::SessionOptions::table(),
         ),
         (
+            "Handlers, with an observer",
+            gost_runtime::ObservingKeys::table(),
+        ),
+        ("Records", gost_runtime::RecordKeys::table()),
+        (
             "Hops, for all their nodes",
             gost_runtime::HopOptions::table(),
         ),

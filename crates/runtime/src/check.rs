@@ -342,6 +342,8 @@ fn known_keys(registry: &Registry) -> Vec<&'static str> {
         SessionOptions::table(),
         ServiceOptions::table(),
         NodeOptions::table(),
+        ObservingKeys::table(),
+        RecordKeys::table(),
     ];
     let components = registry.tables().into_values();
     let keys = |table: Vec<KeyInfo>| table.into_iter().flat_map(|key| key.keys.iter().copied());
