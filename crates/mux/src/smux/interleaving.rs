@@ -95,7 +95,7 @@ async fn accept(handle: &Handle) -> Box<dyn Stream> {
 
 #[test]
 fn streams_carry_all_and_the_session_ends_with_them() {
-    under_schedules(500, |settings| {
+    under_schedules(250, |settings| {
         let Ends { near, far, drivers } = Ends::new(settings);
         let clients: Vec<_> = (1..=2)
             .map(|number| {
