@@ -240,9 +240,10 @@ fn why_of(error: &io::Error) -> Why {
         Kind::HostUnreachable
         | Kind::NetworkUnreachable
         | Kind::NetworkDown
-        | Kind::AddrNotAvailable => Why::Unreachable,
+        | Kind::AddrNotAvailable
+        // A way that the machine's own rules forbid; `Denied` is for rules of ours.
+        | Kind::PermissionDenied => Why::Unreachable,
         Kind::InvalidData | Kind::InvalidInput => Why::BadInput,
-        Kind::PermissionDenied => Why::Denied,
         Kind::Unsupported => Why::Unsupported,
         _ => Why::Other,
     }
