@@ -22,6 +22,7 @@ mod parts;
 mod plugin_hop;
 mod plugins;
 mod policies;
+mod reporting;
 mod resolvers;
 mod routers;
 mod services;
