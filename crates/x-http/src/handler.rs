@@ -50,17 +50,27 @@ pub(crate) struct End {
     error: Error,
     /// The client would take what it got for the whole, unless it is told otherwise.
     cut: bool,
+    /// The status of the refusal; 0 for none.
+    status: u16,
 }
 
 impl End {
     /// The client has been told.
     pub(crate) const fn told(error: Error) -> Self {
-        Self { error, cut: false }
+        Self {
+            error,
+            cut: false,
+            status: 0,
+        }
     }
 
     /// The client can't be told any more.
     pub(crate) fn cut(error: Error) -> Self {
-        Self { error, cut: true }
+        Self {
+            error,
+            cut: true,
+            status: 0,
+        }
     }
 }
 
@@ -232,7 +242,6 @@ impl Http {
             Ok(upstream) => upstream,
             Err(error) => return Err(self.refuse(client, status_of(&error), error).await),
         };
-        client.told = 200;
         match client.write(self.voice.established().as_bytes()).await {
             Ok(()) => Ok(Step::Relay(upstream)),
             Err(error) => {
@@ -273,14 +282,15 @@ impl Http {
 }
 
 async fn answer_with(client: &mut Peer, answer: &str, error: Error) -> End {
-    // HTTP/1.1 400
-    client.told = answer
-        .get(9..12)
-        .and_then(|status| status.parse().ok())
-        .unwrap_or(0);
-    match client.write(answer.as_bytes()).await {
+    let end = match client.write(answer.as_bytes()).await {
         Ok(()) => End::told(error),
         Err(_) => End::cut(error),
+    };
+    // HTTP/1.1 400
+    let status = answer.get(9..12).and_then(|status| status.parse().ok());
+    End {
+        status: status.unwrap_or(0),
+        ..end
     }
 }
 
@@ -312,7 +322,12 @@ impl Handler for Http {
             }
         };
         idle::close(&mut parked).await;
-        answered(client.told, &self.voice.agent, session);
+        let status = match &last {
+            Ok(Step::Relay(_) | Step::Datagrams(_)) => 200,
+            Ok(Step::Again | Step::Finish) => 0,
+            Err(end) => end.status,
+        };
+        answered(status, &self.voice.agent, session);
         match last {
             Ok(Step::Again | Step::Finish) => {
                 Box::pin(client.finish()).await;
@@ -323,11 +338,15 @@ impl Handler for Http {
                 let packet = Framed::addressed(client.into_stream());
                 Ok(Next::Relay(Conn::packet(packet, *meta), upstream))
             }
-            Err(End { error, cut: false }) => {
+            Err(End {
+                error, cut: false, ..
+            }) => {
                 Box::pin(client.finish()).await;
                 Err(error)
             }
-            Err(End { error, cut: true }) => {
+            Err(End {
+                error, cut: true, ..
+            }) => {
                 client.stream.abort();
                 Err(error)
             }

@@ -22,8 +22,6 @@ const HEAD_READ: usize = 4096;
 pub(crate) struct Peer {
     pub(crate) stream: Box<dyn Stream>,
     pub(crate) buf: BytesMut,
-    /// The status of the last answer of our own; 0 for none.
-    pub(crate) told: u16,
 }
 
 impl Peer {
@@ -31,7 +29,6 @@ impl Peer {
         Self {
             stream,
             buf: BytesMut::new(),
-            told: 0,
         }
     }
 
