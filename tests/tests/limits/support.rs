@@ -21,21 +21,21 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-pub const MEGA: f64 = 1024.0 * 1024.0;
+pub(crate) const MEGA: f64 = 1024.0 * 1024.0;
 
 /// A program with a configuration file of its own.
-pub struct Gost {
-    pub process: Process,
-    pub folder: TempDir,
+pub(crate) struct Gost {
+    pub(crate) process: Process,
+    pub(crate) folder: TempDir,
 }
 
 impl Gost {
     /// Starts it with `{folder}` in the configuration replaced by its folder.
-    pub async fn start(config: &str, ready: u16) -> Result<Self> {
+    pub(crate) async fn start(config: &str, ready: u16) -> Result<Self> {
         Self::start_in(tempfile::tempdir()?, config, ready).await
     }
 
-    pub async fn start_in(folder: TempDir, config: &str, ready: u16) -> Result<Self> {
+    pub(crate) async fn start_in(folder: TempDir, config: &str, ready: u16) -> Result<Self> {
         let file = folder.path().join("gost.yaml");
         std::fs::write(&file, in_folder(config, &folder))?;
         let process = gost(&["-C", &file.to_string_lossy()], ready).await?;
@@ -43,7 +43,7 @@ impl Gost {
     }
 
     /// Runs with another configuration.
-    pub async fn reload(&self, config: &str) -> Result<()> {
+    pub(crate) async fn reload(&self, config: &str) -> Result<()> {
         let before = self.reloads();
         let file = self.folder.path().join("gost.yaml");
         std::fs::write(file, in_folder(config, &self.folder))?;
@@ -65,7 +65,7 @@ impl Gost {
     }
 
     /// Ends it in order, and gives its folder.
-    pub async fn stop(mut self) -> Result<TempDir> {
+    pub(crate) async fn stop(mut self) -> Result<TempDir> {
         self.process.signal(Signal::SIGTERM)?;
         self.process.exit(PATIENCE).await?;
         Ok(self.folder)
@@ -77,14 +77,14 @@ fn in_folder(config: &str, folder: &TempDir) -> String {
 }
 
 /// A server that sends for as long as it can, and counts what it gets.
-pub struct Far {
-    pub port: u16,
+pub(crate) struct Far {
+    pub(crate) port: u16,
     got: Arc<AtomicU64>,
     _tasks: JoinSet<()>,
 }
 
 impl Far {
-    pub async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (port, got) = (listener.local_addr()?.port(), Arc::<AtomicU64>::default());
         let mut tasks = JoinSet::new();
@@ -113,17 +113,17 @@ impl Far {
         })
     }
 
-    pub fn got(&self) -> u64 {
+    pub(crate) fn got(&self) -> u64 {
         self.got.load(Relaxed)
     }
 
-    pub fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 }
 
 /// A connection to a port of this machine, from an address of it.
-pub async fn connect(from: Ipv4Addr, port: u16) -> Result<TcpStream> {
+pub(crate) async fn connect(from: Ipv4Addr, port: u16) -> Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((from, 0).into())?;
     let to = (Ipv4Addr::LOCALHOST, port).into();
@@ -132,7 +132,7 @@ pub async fn connect(from: Ipv4Addr, port: u16) -> Result<TcpStream> {
 
 /// How a target is asked for.
 #[derive(Clone, Copy, Debug)]
-pub enum Through<'a> {
+pub(crate) enum Through<'a> {
     /// The service knows the target.
     Forward,
     Http,
@@ -142,7 +142,7 @@ pub enum Through<'a> {
 }
 
 /// A connection to the far end through a service.
-pub async fn open(through: Through<'_>, from: Ipv4Addr, port: u16, far: &Far) -> Result<TcpStream> {
+pub(crate) async fn open(through: Through<'_>, from: Ipv4Addr, port: u16, far: &Far) -> Result<TcpStream> {
     let mut stream = connect(from, port).await?;
     let negotiate = async {
         match through {
@@ -197,11 +197,11 @@ async fn socks_connect(stream: &mut TcpStream, far: &Far) -> Result<()> {
 }
 
 /// How long is measured.
-pub const TIME: Duration = Duration::from_secs(3);
+pub(crate) const TIME: Duration = Duration::from_secs(3);
 
 /// What connections get in a while, in bytes per second each. What is on its way already when it
 /// begins does not count.
-pub async fn downloads(streams: &mut [TcpStream]) -> Result<Vec<f64>> {
+pub(crate) async fn downloads(streams: &mut [TcpStream]) -> Result<Vec<f64>> {
     let start = Instant::now() + Duration::from_millis(300);
     let mut reading = JoinSet::new();
     let mut rates = vec![0.0; streams.len()];
@@ -241,7 +241,7 @@ async fn download(mut stream: TcpStream, start: Instant) -> Result<f64> {
 }
 
 /// What the far end gets of connections in a while, in bytes per second of all together.
-pub async fn upload(streams: &mut [TcpStream], far: &Far) -> Result<f64> {
+pub(crate) async fn upload(streams: &mut [TcpStream], far: &Far) -> Result<f64> {
     let mut writing = JoinSet::new();
     for stream in streams {
         let mut stream = TcpStream::from_std(duplicate(stream)?)?;
@@ -262,7 +262,7 @@ pub async fn upload(streams: &mut [TcpStream], far: &Far) -> Result<f64> {
 /// A machine that does other things at the same time can be late, but nothing makes a limit let
 /// more pass.
 #[track_caller]
-pub fn about(rate: f64, wanted: f64, what: &str) -> Result<()> {
+pub(crate) fn about(rate: f64, wanted: f64, what: &str) -> Result<()> {
     let part = rate / wanted;
     ensure!(
         (0.85..1.06).contains(&part),
@@ -272,6 +272,6 @@ pub fn about(rate: f64, wanted: f64, what: &str) -> Result<()> {
 }
 
 /// An address of this machine.
-pub const fn local(last: u8) -> Ipv4Addr {
+pub(crate) const fn local(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, last)
 }
