@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use crate::{
     addr::{Addr, Network, Target},
+    conn::TlsFacts,
     error::Result,
     listener::BoxFuture,
     meter::{Direction, Meter, Metering},
@@ -74,6 +75,8 @@ pub struct Asker {
     pub user: String,
     /// The session.
     pub session: SessionId,
+    /// What a TLS handshake with the client found out.
+    pub tls: Option<Arc<TlsFacts>>,
 }
 
 /// A user name and a password. Printing it shows only the name.

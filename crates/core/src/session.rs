@@ -15,11 +15,12 @@ use async_trait::async_trait;
 
 use crate::{
     addr::{Addr, Target},
-    conn::Conn,
+    conn::{Conn, TlsFacts},
     error::{Error, Result},
     listener::Listener,
     meter::Meter,
     outbound::BindOptions,
+    policy::Asker,
     record::Details,
 };
 
@@ -81,6 +82,8 @@ pub struct Record {
     pub client: Addr,
     /// Our address on the client's connection.
     pub local: Addr,
+    /// What a TLS handshake with the client found out.
+    pub tls: Option<Arc<TlsFacts>>,
     /// Who the client proved to be; empty without authentication.
     pub user: String,
     /// What the client asked for.
@@ -89,6 +92,19 @@ pub struct Record {
     pub route: Option<Arc<str>>,
     /// What only a recorder wants to know; `None` where nobody records.
     pub details: Option<Box<Details>>,
+}
+
+impl Record {
+    /// Whom a policy is asked about.
+    pub fn asker(&self) -> Asker {
+        Asker {
+            service: self.service.clone(),
+            client: self.client.clone(),
+            user: self.user.clone(),
+            session: self.id,
+            tls: self.tls.clone(),
+        }
+    }
 }
 
 /// What was opened for a client.

@@ -128,6 +128,7 @@ async fn prepare(shared: Arc<Shared>, incoming: Incoming) -> After {
         start,
         client: source,
         local: conn.meta.local.clone(),
+        tls: conn.meta.tls.clone(),
         user: String::new(),
         target: None,
         route: None,

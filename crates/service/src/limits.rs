@@ -6,7 +6,7 @@ use arc_swap::ArcSwapOption;
 use gost_core::{
     conn::{Conn, Io},
     meter::{Allowance, Direction, Meter, Metering},
-    policy::{Asker, LimitScope, TrafficLimiter},
+    policy::{LimitScope, TrafficLimiter},
     session::Record,
 };
 
@@ -64,7 +64,7 @@ impl ClientLimit {
         }
         let meter = self
             .limiter
-            .meter(LimitScope::Client(&client), &asker(record));
+            .meter(LimitScope::Client(&client), &record.asker());
         self.now.store(Some(Arc::new(Named { client, meter })));
     }
 
@@ -105,7 +105,7 @@ pub(crate) fn limited(
     if let (Some(limiter), Io::Stream(_)) = (&policies.conn_traffic, &conn.io) {
         let unknown = ([0, 0, 0, 0], 0).into();
         let addr = record.client.ip().unwrap_or(unknown);
-        meter = limiter.meter(LimitScope::Conn(addr), &asker(record));
+        meter = limiter.meter(LimitScope::Conn(addr), &record.asker());
     }
     for quota in &policies.quotas {
         meter = meter.and(Meter::new(quota.clone()));
@@ -114,13 +114,4 @@ pub(crate) fn limited(
         meter = meter.and(Meter::new(client.clone()));
     }
     gost_net::metered(conn, &meter)
-}
-
-fn asker(record: &Record) -> Asker {
-    Asker {
-        service: record.service.clone(),
-        client: record.client.clone(),
-        user: record.user.clone(),
-        session: record.id,
-    }
 }

@@ -328,6 +328,7 @@ mod tests {
             start: Instant::now(),
             client: addr("10.0.0.9:1234"),
             local: addr("127.0.0.1:80"),
+            tls: None,
             user: String::new(),
             target: None,
             route: None,

@@ -100,15 +100,6 @@ impl ServiceSession {
         }
     }
 
-    fn asker(&self) -> Asker {
-        Asker {
-            service: self.record.service.clone(),
-            client: self.record.client.clone(),
-            user: self.record.user.clone(),
-            session: self.record.id,
-        }
-    }
-
     fn ask(&self, target: &Target) -> Ask {
         let hash = if self.serving.options.hash == "host" {
             target.addr.to_string()
@@ -137,7 +128,7 @@ impl ServiceSession {
             host: None,
             path: None,
         };
-        if bypass.contains(&query, &self.asker()).await {
+        if bypass.contains(&query, &self.record.asker()).await {
             return Err(forbidden(target));
         }
         Ok(())
@@ -161,7 +152,7 @@ impl ServiceSession {
                 addr: hint.host.clone().unwrap_or_default(),
             };
             let mut request = Request::new(&wanted, &self.ask(&wanted));
-            request.asker = self.asker();
+            request.asker = self.record.asker();
             request.host.clone_from(&hint.host);
             request.protocol = hint.protocol;
             let node = match hop.select(&request, &tried).await {
@@ -253,7 +244,7 @@ impl SessionOps for ServiceSession {
             username: user.to_owned(),
             password: password.to_owned(),
         };
-        match auther.authenticate(&given, &self.asker()).await {
+        match auther.authenticate(&given, &self.record.asker()).await {
             Some(id) => {
                 self.record.user = id;
                 self.limit_client();
@@ -292,7 +283,7 @@ impl SessionOps for ServiceSession {
         self.settled();
         let socket = gost_net::udp::bind_at(at, None)?;
         let names = self.serving.policies.names.clone();
-        let allowed = address_check(&self.serving, self.asker());
+        let allowed = address_check(&self.serving, self.record.asker());
         let resolve = Arc::new(
             move |addr: &Addr| -> BoxFuture<'static, Result<SocketAddr>> {
                 let (names, addr, allowed) = (names.clone(), addr.clone(), allowed.clone());
@@ -413,16 +404,12 @@ pub(crate) fn relay_datagrams(
         .target
         .as_ref()
         .is_none_or(|target| target.addr == Addr::Any);
-    let asker = Asker {
-        service: record.service.clone(),
-        client: record.client.clone(),
-        user: record.user.clone(),
-        session: record.id,
-    };
     let options = RelayOptions {
         idle: options.idle,
         meter: options.meter,
-        check: addressed.then(|| address_check(serving, asker)).flatten(),
+        check: addressed
+            .then(|| address_check(serving, record.asker()))
+            .flatten(),
     };
     Box::pin(async move {
         let outcome = udp::relay(client, upstream, options).await;

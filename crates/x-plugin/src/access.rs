@@ -8,6 +8,7 @@ use gost_core::{
 };
 
 use crate::{
+    certificate::ClientCertificate,
     client::Client,
     messages::{AdmissionRequest, AuthenticateRequest, BypassRequest},
 };
@@ -26,12 +27,28 @@ impl Authenticator for PluginAuther {
             password: given.password.clone(),
             client: asker.client.to_string(),
             service: asker.service.to_string(),
+            ..certificate(asker)
         };
         Answer::later(async move {
             let reply = self.0.call(question).await.ok()?;
             reply.ok.then_some(reply.id)
         })
     }
+}
+
+/// The question about a client, with what its verified certificate says, if it has shown one.
+fn certificate(asker: &Asker) -> AuthenticateRequest {
+    let facts = asker.tls.as_ref();
+    facts
+        .and_then(|facts| facts.client_certificate.as_deref())
+        .and_then(ClientCertificate::parse)
+        .map(|certificate| AuthenticateRequest {
+            client_cn: certificate.common_name,
+            client_san: certificate.names,
+            client_cert_fingerprint: certificate.fingerprint,
+            ..AuthenticateRequest::default()
+        })
+        .unwrap_or_default()
 }
 
 /// Addresses that a plugin admits. One that does not answer admits nobody.

@@ -14,6 +14,7 @@
 
 mod access;
 mod bucket;
+mod certificate;
 mod client;
 mod connect;
 mod discovery;

@@ -136,6 +136,18 @@ pub(crate) struct AuthenticateRequest {
     pub(crate) client: String,
     #[prost(string, tag = "4")]
     pub(crate) service: String,
+    #[prost(string, tag = "5")]
+    #[serde(rename = "clientCn", skip_serializing_if = "String::is_empty")]
+    pub(crate) client_cn: String,
+    #[prost(string, repeated, tag = "6")]
+    #[serde(rename = "clientSan", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) client_san: Vec<String>,
+    #[prost(string, tag = "7")]
+    #[serde(
+        rename = "clientCertFingerprint",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) client_cert_fingerprint: String,
 }
 
 impl fmt::Debug for AuthenticateRequest {
