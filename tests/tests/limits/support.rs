@@ -142,7 +142,12 @@ pub(crate) enum Through<'a> {
 }
 
 /// A connection to the far end through a service.
-pub(crate) async fn open(through: Through<'_>, from: Ipv4Addr, port: u16, far: &Far) -> Result<TcpStream> {
+pub(crate) async fn open(
+    through: Through<'_>,
+    from: Ipv4Addr,
+    port: u16,
+    far: &Far,
+) -> Result<TcpStream> {
     let mut stream = connect(from, port).await?;
     let negotiate = async {
         match through {

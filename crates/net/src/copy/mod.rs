@@ -141,7 +141,10 @@ impl End {
                     socket,
                     ahead,
                     meter,
-                }) => Self::Stream(Prefixed::new(ahead, Metered::put_back(Box::new(socket), meter))),
+                }) => Self::Stream(Prefixed::new(
+                    ahead,
+                    Metered::put_back(Box::new(socket), meter),
+                )),
                 Err(stream) => Self::Stream(stream),
             },
             other => other,
