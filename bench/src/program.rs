@@ -82,7 +82,7 @@ impl Programs {
         let arg = match program {
             Program::Ours | Program::Peer("gost-reference") => "-V",
             Program::Peer("haproxy" | "nginx") => "-v",
-            Program::Peer("realm") => "--version",
+            Program::Peer("realm" | "wstunnel") => "--version",
             Program::Peer(_) | Program::Pair(..) => return None,
         };
         let output = Command::new(self.find(program)?).arg(arg).output().ok()?;

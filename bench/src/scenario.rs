@@ -276,7 +276,20 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 "relay+ws://127.0.0.1:{hop}",
             ],
         ],
-        others: &[],
+        others: &[Contestant {
+            label: "wstunnel",
+            program: Program::Peer("wstunnel"),
+            commands: &[
+                &["server", "ws://127.0.0.1:{hop}"],
+                &[
+                    "client",
+                    "-L",
+                    "socks5://127.0.0.1:{listen}",
+                    "ws://127.0.0.1:{hop}",
+                ],
+            ],
+            files: &[],
+        }],
     },
     Scenario {
         name: "relay-wss",
@@ -292,7 +305,20 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 "relay+wss://127.0.0.1:{hop}",
             ],
         ],
-        others: &[],
+        others: &[Contestant {
+            label: "wstunnel",
+            program: Program::Peer("wstunnel"),
+            commands: &[
+                &["server", "wss://127.0.0.1:{hop}"],
+                &[
+                    "client",
+                    "-L",
+                    "socks5://127.0.0.1:{listen}",
+                    "wss://127.0.0.1:{hop}",
+                ],
+            ],
+            files: &[],
+        }],
     },
     Scenario {
         name: "relay-mws",

@@ -1,9 +1,13 @@
 //! How much: limiters of traffic and quotas, from configuration to objects, and the references to
 //! them.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use arc_swap::ArcSwapOption;
 use gost_config::{self as config, Place, Problem};
 use gost_core::{
     build::Ref,
@@ -209,7 +213,7 @@ impl TrafficLimiter for NamedTraffic {
             named: self.0.clone(),
             scope: Scope::from(scope),
             asker: asker.clone(),
-            held: ArcSwapOption::empty(),
+            held: Mutex::default(),
         }))
     }
 }
@@ -220,7 +224,9 @@ struct Current {
     named: Ref<dyn TrafficLimiter>,
     scope: Scope,
     asker: Asker,
-    held: ArcSwapOption<Held>,
+    /// Of one connection, so that nobody waits for it; made and dropped with each, which an
+    /// `ArcSwap` is too dear for.
+    held: Mutex<Option<Held>>,
 }
 
 struct Held {
@@ -259,20 +265,19 @@ impl Scope {
 impl Current {
     /// Does something with the meter; nothing where there is none.
     fn with<T>(&self, what: impl FnOnce(&Meter) -> T) -> Option<T> {
-        let (named, held) = (self.named.load(), self.held.load());
-        match (named.as_ref(), held.as_ref()) {
-            (None, held) => Some(what(&held?.meter)),
-            (Some(now), Some(held)) if Arc::ptr_eq(&**now, &held.of) => Some(what(&held.meter)),
-            (Some(now), _) => {
-                let held = Held {
-                    of: Arc::clone(&**now),
-                    meter: now.meter(self.scope.borrow(), &self.asker),
-                };
-                let done = what(&held.meter);
-                self.held.store(Some(Arc::new(held)));
-                Some(done)
-            }
+        let named = self.named.load();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(now) = named.as_ref()
+            && held
+                .as_ref()
+                .is_none_or(|held| !Arc::ptr_eq(&**now, &held.of))
+        {
+            *held = Some(Held {
+                of: Arc::clone(&**now),
+                meter: now.meter(self.scope.borrow(), &self.asker),
+            });
         }
+        Some(what(&held.as_ref()?.meter))
     }
 }
 

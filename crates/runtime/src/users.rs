@@ -10,6 +10,9 @@ use gost_core::{
 
 use crate::{builder::Builder, loaded::loaders, policies::Fields};
 
+/// Handlers of protocols in which a name is all that a client can say.
+const NAMES_ALONE: &[&str] = &["socks4", "socks4a"];
+
 /// What is wrong with users: a password that is empty though nobody said so may be a mistake that
 /// lets everybody in.
 pub(crate) fn check(config: &Config, problems: &mut Vec<Problem>) {
@@ -38,7 +41,9 @@ pub(crate) fn check(config: &Config, problems: &mut Vec<Problem>) {
         // Names of authers come first, and with them this user does not count.
         let handler = service.handler.iter();
         let handler = handler.filter(|handler| {
-            handler.auther.trim().is_empty() && handler.authers.iter().all(String::is_empty)
+            !NAMES_ALONE.contains(&handler.r#type.trim())
+                && handler.auther.trim().is_empty()
+                && handler.authers.iter().all(String::is_empty)
         });
         let auths = handler.filter_map(|handler| handler.auth.as_ref());
         auths.for_each(&mut check);
