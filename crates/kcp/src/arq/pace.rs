@@ -2,8 +2,9 @@
 
 use super::Millis;
 
-/// Credit and round trips are counted in parts of so much, as they are often less than 1.
-const UNIT: u64 = 1024;
+/// Credit and round trips are counted in parts of so much, as they are often less than 1: so small
+/// that even a window of one segment in the longest round trip gives some credit in a millisecond.
+const UNIT: u64 = 1 << 20;
 
 /// Shorter round trips, in milliseconds, are those of a machine with itself or its neighbour, where
 /// acknowledgements come before a timer would.
@@ -133,6 +134,20 @@ mod tests {
         leave(&mut pace, 256, 1..10);
         let late = leave(&mut pace, 256, 10_000..10_001);
         assert!(late[0] <= 32, "{late:?}");
+    }
+
+    #[test]
+    fn the_smallest_window_in_the_longest_round_trip_leaves_in_the_end() {
+        let mut pace = Pace::new();
+        pace.measure(120_000);
+        leave(&mut pace, 1, 1..2);
+        assert!(!pace.take(1));
+        let held = pace.held.unwrap();
+        assert!((50_000..70_000).contains(&held), "{held}");
+        assert_eq!(leave(&mut pace, 1, held..held + 1), [1]);
+        // Counted each millisecond it comes to the same.
+        let left: usize = leave(&mut pace, 1, held + 1..2 * held + 1).iter().sum();
+        assert_eq!(left, 1);
     }
 
     #[test]

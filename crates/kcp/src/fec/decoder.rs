@@ -18,6 +18,10 @@ pub struct Decoder {
     /// The peer was seen to use our code. Until then nothing is recovered: what a wrong code makes
     /// of segments looks like a segment, because it keeps what all of them have in common.
     proven: bool,
+    /// What came of the group before this number has shown how many data shards there are, and
+    /// that there is as much parity as we think or more. Data with this number shows that it is
+    /// not more.
+    proof: Option<u32>,
     tuning: Tuning,
     /// Groups by age of their numbers.
     groups: VecDeque<Group>,
@@ -43,10 +47,11 @@ impl Group {
         self.seen[shard / 64] >> (shard % 64) & 1 == 1
     }
 
-    /// Whether data and parity belong together by the code, when all data is there and parity, too.
+    /// Whether data and the last parity belong together by the code, when all of that is there.
+    /// Other parity would not do: its sums are the same in codes with more or less parity.
     fn proves(&self, code: &Code) -> Option<bool> {
-        let mut parity = (0..code.parity()).filter(|p| self.sees(code.data() + p));
-        let sum = &self.sums[parity.next().filter(|_| self.data == code.data())?];
+        let there = self.data == code.data() && self.sees(code.total() - 1);
+        let sum = self.sums.last().filter(|_| there)?;
         Some(sum[..self.longest].iter().all(|byte| *byte == 0))
     }
 }
@@ -81,6 +86,7 @@ impl Decoder {
         let Some(at) = place(&mut self.groups, &mut self.spare, code, first) else {
             return;
         };
+        self.proven |= shard == 0 && self.proof == Some(first);
         let group = &mut self.groups[at];
         // Whole groups have given their sums away.
         if group.sees(shard) || group.sums.is_empty() {
@@ -100,13 +106,17 @@ impl Decoder {
         }
         if !self.proven {
             match group.proves(code) {
-                Some(true) => self.proven = true,
-                Some(false) => {
-                    self.unfit = true;
-                    return;
+                Some(true) => {
+                    let next = first + code.total() as u32;
+                    let next = if next < code.wrap() { next } else { 0 };
+                    self.proof = Some(next);
+                    let next = self.groups.iter().find(|group| group.first == next);
+                    self.proven = next.is_some_and(|group| group.sees(0));
                 }
-                None => return,
+                Some(false) => self.unfit = true,
+                None => {}
             }
+            return;
         }
         if group.data < code.data() {
             if self.recovered.is_empty() {
@@ -135,6 +145,7 @@ impl Decoder {
         let ours = self.code.as_ref().map(|c| (c.data(), c.parity()));
         if ours != Some((data, parity)) {
             self.code = Code::new(data, parity);
+            self.proof = None;
             self.groups.clear();
             self.spare.clear();
         }

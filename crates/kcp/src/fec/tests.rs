@@ -121,6 +121,25 @@ fn a_code_that_only_seems_to_fit_recovers_nothing() {
 }
 
 #[test]
+fn more_parity_than_expected_is_noticed_before_anything_is_recovered() {
+    let data: Vec<Vec<u8>> = (0..60_u8).map(|i| vec![i; 50]).collect();
+    for (ours, theirs) in [((2, 4), (2, 2)), ((2, 2), (2, 4)), ((2, 1), (2, 3))] {
+        let sent = send(&Code::new(theirs.0, theirs.1).unwrap(), &data);
+        let ours = Code::new(ours.0, ours.1).unwrap();
+        let mut decoder = Decoder::new(Some(ours.clone()));
+        // The first group of both is whole. After that comes only what has the kind that is
+        // expected of its number, and never a whole group.
+        for (number, packet) in sent.iter().enumerate() {
+            let shard = number % ours.total();
+            let fits = Mark::find(packet).unwrap().parity == (shard >= ours.data());
+            if fits && (number < ours.total() || shard >= ours.data()) {
+                decoder.receive(packet, |_| panic!("by the wrong code"));
+            }
+        }
+    }
+}
+
+#[test]
 fn late_and_repeated_packets_change_nothing() {
     let data: Vec<Vec<u8>> = (0..100_u8).map(|i| vec![i; 50]).collect();
     let code = Code::new(4, 2).unwrap();
@@ -145,8 +164,8 @@ proptest! {
     ) {
         let code = Code::new(data, parity).unwrap();
         let mut random = fastrand::Rng::with_seed(groups[0].0);
-        // The first group is whole, and proves the code.
-        let groups = groups.len() + 1;
+        // Two groups are whole, the second in order, and prove the code.
+        let groups = groups.len() + 2;
         let texts: Vec<Vec<u8>> = (0..data * groups)
             .map(|_| (0..random.usize(..1400)).map(|_| random.u8(..)).collect())
             .collect();
@@ -154,8 +173,10 @@ proptest! {
         let sent = send(&code, &texts);
         for (g, group) in sent.chunks(code.total()).enumerate() {
             let mut order: Vec<usize> = (0..code.total()).collect();
-            random.shuffle(&mut order);
-            let lost = if g == 0 { 0 } else { parity };
+            if g != 1 {
+                random.shuffle(&mut order);
+            }
+            let lost = if g < 2 { 0 } else { parity };
             let (lost, came) = order.split_at(lost);
             let mut found = Vec::new();
             for shard in came {

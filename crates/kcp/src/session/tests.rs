@@ -64,7 +64,7 @@ fn run(configs: [&Config; 2], path: &mut Path, texts: [&[u8]; 2]) -> Outcome {
     let mut read = [0; 2];
     let mut now = 0;
     while read != [texts[1].len(), texts[0].len()] {
-        assert!(now < 3_600_000, "no progress: {read:?}");
+        assert!(now < 1_000_000, "no progress: {read:?}");
         while let Some(first) = path.flying.first_entry() {
             if first.key().0 > now {
                 break;
@@ -344,7 +344,8 @@ proptest! {
     #[test]
     fn a_stream_survives_any_path(
         seed: u64,
-        loss in 0_u8..40,
+        // With more, twenty losses of the same segment, which end a session, do happen.
+        loss in 0_u8..25,
         delay in 0_u64..200,
         jitter in 0_u64..100,
         mode in proptest::option::of(proptest::sample::select(
