@@ -1,6 +1,6 @@
 //! Channels of which each connection carries many streams.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use gost_core::{
@@ -10,17 +10,12 @@ use gost_core::{
     listener::{Accepted, Incoming, Listener},
     outbound::{Ask, Dialer, NodeAddr, Outbound},
 };
-use tokio::time::Instant;
 
 use crate::{
     options::MuxSettings,
-    pool::{Pool, PoolKey, PoolOptions},
+    pool::{Pool, PoolOptions},
     session::{client, server},
 };
-
-/// How long the opening of a session may take at least. It goes on for those who may still wait
-/// when the one who asked first gives up.
-const OPEN: Duration = Duration::from_secs(15);
 
 /// Listens to sessions: each connection of another listener becomes a listener of its streams.
 ///
@@ -99,23 +94,11 @@ impl MuxDialer {
 #[async_trait]
 impl Dialer for MuxDialer {
     async fn dial(&self, node: &NodeAddr, below: &Arc<dyn Outbound>, ask: &Ask) -> Result<Conn> {
-        let key = PoolKey {
-            addr: node.addr.clone(),
-            path: below.path(),
-        };
-        let deadline = Instant::now() + OPEN;
-        let deadline = ask.deadline.map_or(deadline, |d| deadline.max(d.into()));
-        let make = || {
+        let make = |node: NodeAddr, way: Arc<dyn Outbound>, ask: Ask| {
             let (dialer, settings) = (self.below.clone(), self.settings.clone());
-            let (node, below) = (node.clone(), below.clone());
-            let ask = Ask {
-                deadline: Some(deadline.into_std()),
-                ..ask.clone()
-            };
-            async move { client(dialer.dial(&node, &below, &ask).await?, &settings) }
+            async move { client(dialer.dial(&node, &way, &ask).await?, &settings) }
         };
-        let stream = self.pool.open(&key, deadline, make);
-        ask.within("open a stream to", &node.addr, stream).await
+        self.pool.dial(node, below, ask, make).await
     }
 }
 

@@ -12,7 +12,7 @@ use gost_core::{
     conn::Conn,
     error::{Error, Phase, Result, Side, Why},
     options,
-    outbound::PathId,
+    outbound::{Ask, NodeAddr, Outbound, PathId},
 };
 use parking_lot::Mutex;
 use tokio::{
@@ -35,6 +35,10 @@ options! {
 
 /// Streams of one session at once.
 const MAX_STREAMS: usize = 1024;
+
+/// How long the way to a node may take at least. It goes on for those who may still wait when the
+/// one who asked first gives up.
+const OPEN: Duration = Duration::from_secs(15);
 
 /// Sessions to one node at once. When that many are busy or stalled, streams go to the one that
 /// has the fewest.
@@ -108,6 +112,36 @@ impl Pool {
                 places: Mutex::default(),
             }),
         }
+    }
+
+    /// Opens a stream to a node, as a dialer does: over a session that is there, or a new one.
+    ///
+    /// `make` opens a session, given the node, the way below, and what to ask of it.
+    pub async fn dial<F>(
+        &self,
+        node: &NodeAddr,
+        below: &Arc<dyn Outbound>,
+        ask: &Ask,
+        make: impl Fn(NodeAddr, Arc<dyn Outbound>, Ask) -> F + Send + Sync,
+    ) -> Result<Conn>
+    where
+        F: Future<Output = Result<Session>> + Send + 'static,
+    {
+        let key = PoolKey {
+            addr: node.addr.clone(),
+            path: below.path(),
+        };
+        let deadline = Instant::now() + OPEN;
+        let deadline = ask.deadline.map_or(deadline, |d| deadline.max(d.into()));
+        let make = || {
+            let ask = Ask {
+                deadline: Some(deadline.into_std()),
+                ..ask.clone()
+            };
+            make(node.clone(), below.clone(), ask)
+        };
+        let stream = self.open(&key, deadline, make);
+        ask.within("open a stream to", &node.addr, stream).await
     }
 
     /// Opens a stream over a session that is there and neither full nor stalled, or else over a

@@ -1,6 +1,6 @@
 //! The kcp dialer.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use gost_core::{
@@ -10,8 +10,7 @@ use gost_core::{
     error::Result,
     outbound::{Ask, Dialer, NodeAddr, Outbound},
 };
-use gost_mux::{Pool, PoolKey, Session, client};
-use tokio::time::Instant;
+use gost_mux::{Pool, Session, client};
 
 use crate::{
     door::NoDoor,
@@ -20,10 +19,6 @@ use crate::{
     settings::Settings,
     statistics::Watch,
 };
-
-/// How long the way to a node may take at least. It goes on for those who may still wait when the
-/// one who asked first gives up.
-const OPEN: Duration = Duration::from_secs(15);
 
 /// Reaches nodes by streams of sessions, each over a socket of its own, and keeps the sessions.
 struct KcpDialer {
@@ -47,22 +42,11 @@ pub(crate) fn build(options: &KcpDialerOptions, build: &Build) -> Result<impl Di
 #[async_trait]
 impl Dialer for KcpDialer {
     async fn dial(&self, node: &NodeAddr, below: &Arc<dyn Outbound>, ask: &Ask) -> Result<Conn> {
-        let key = PoolKey {
-            addr: node.addr.clone(),
-            path: below.path(),
+        let make = |node: NodeAddr, way: Arc<dyn Outbound>, ask: Ask| {
+            let settings = self.settings.clone();
+            async move { open(&settings, &node, &way, &ask).await }
         };
-        let deadline = Instant::now() + OPEN;
-        let deadline = ask.deadline.map_or(deadline, |d| deadline.max(d.into()));
-        let make = || {
-            let (settings, node, below) = (self.settings.clone(), node.clone(), below.clone());
-            let ask = Ask {
-                deadline: Some(deadline.into_std()),
-                ..ask.clone()
-            };
-            async move { open(&settings, &node, &below, &ask).await }
-        };
-        let stream = self.pool.open(&key, deadline, make);
-        ask.within("open a stream to", &node.addr, stream).await
+        self.pool.dial(node, below, ask, make).await
     }
 }
 
