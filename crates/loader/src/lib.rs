@@ -34,5 +34,6 @@ mod tests;
 pub use content::{Content, Entry, Loaded};
 pub use http::{Page, agent, get, without_credentials};
 pub use options::{FileSource, HttpSource, RedisKind, RedisSource, SourceOptions};
+pub use redis::redis_login;
 pub use reloading::Reloading;
 pub use source::{LoadError, MAX_SIZE};

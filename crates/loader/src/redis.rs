@@ -1,8 +1,9 @@
 //! Entries from redis.
 
-use std::{pin::pin, time::Duration};
+use std::{io, pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
+use gost_core::policy::Credentials;
 use redis::{FromRedisValue, RedisConnectionInfo, RedisError, aio::MultiplexedConnection};
 use tokio::net::TcpStream;
 
@@ -22,28 +23,47 @@ pub(crate) fn key(source: &RedisSource) -> &str {
     }
 }
 
-/// Loads all entries, over a connection of its own: between two loads there may be hours.
-pub(crate) async fn load(source: &RedisSource, kind: RedisKind) -> Result<Content, LoadError> {
-    let loading = async {
-        let addr = source.addr.trim();
-        let stream = if addr.ends_with(']') || !addr.contains(':') {
+/// What is said at the beginning of a connection to redis: the number of the database, and who we
+/// are where there is a password.
+pub fn redis_login(db: i64, login: &Credentials) -> RedisConnectionInfo {
+    let info = RedisConnectionInfo::default()
+        .set_db(db)
+        .set_skip_set_lib_name();
+    if login.password.is_empty() {
+        return info;
+    }
+    let info = info.set_password(&login.password);
+    if login.username.is_empty() {
+        info
+    } else {
+        info.set_username(&login.username)
+    }
+}
+
+impl RedisSource {
+    /// Connects to the server, at the usual port where none is named. The caller sets the deadline.
+    ///
+    /// # Errors
+    /// Those of the sockets, and of looking up the name.
+    pub async fn dial(&self) -> io::Result<TcpStream> {
+        let addr = self.addr.trim();
+        if addr.ends_with(']') || !addr.contains(':') {
             TcpStream::connect(format!("{addr}:{PORT}")).await
         } else {
             TcpStream::connect(addr).await
-        };
+        }
+    }
+}
+
+/// Loads all entries, over a connection of its own: between two loads there may be hours.
+pub(crate) async fn load(source: &RedisSource, kind: RedisKind) -> Result<Content, LoadError> {
+    let loading = async {
+        let stream = source.dial().await;
         let stream = Bounded {
             stream: stream.map_err(|e| LoadError::Redis(e.to_string()))?,
             left: MAX_SIZE,
         };
-        let mut info = RedisConnectionInfo::default()
-            .set_db(source.db)
-            .set_skip_set_lib_name();
-        if !source.login.password.is_empty() {
-            info = info.set_password(&source.login.password);
-            if !source.login.username.is_empty() {
-                info = info.set_username(&source.login.username);
-            }
-        }
+        let info = redis_login(source.db, &source.login);
         // The deadline is the one around all this.
         let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
         let (connection, driver) =

@@ -5,17 +5,13 @@
 
 use std::{fmt, time::Duration};
 
-use gost_loader::RedisSource;
-use redis::{RedisConnectionInfo, RedisError, Script, aio::MultiplexedConnection};
-use tokio::net::TcpStream;
+use gost_loader::{RedisSource, redis_login};
+use redis::{RedisError, Script, aio::MultiplexedConnection};
 
 use crate::store::{Record, StoreError};
 
 /// How long everything may take, from the name to the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The port of a server that is named without one.
-const PORT: &str = "6379";
 
 /// Adds to what was used in this time, or begins anew for another one; `set` sets it instead.
 const ADD: &str = r"
@@ -52,7 +48,9 @@ impl RedisStore {
             // A connection of its own, for what is stored is stored seldom; the deadline is the
             // one around all this.
             let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
-            let (info, stream) = (self.info(), self.dial().await?);
+            let stream = self.server.dial().await;
+            let stream = stream.map_err(|e| StoreError::Redis(e.to_string()))?;
+            let info = redis_login(self.server.db, &self.server.login);
             let (mut connection, driver) =
                 MultiplexedConnection::new_with_config(&info, stream, config).await?;
             let script = Script::new(ADD);
@@ -82,32 +80,6 @@ impl RedisStore {
             "" => format!("gost:quota:{name}"),
             key => format!("{key}:{name}"),
         }
-    }
-
-    fn info(&self) -> RedisConnectionInfo {
-        let info = RedisConnectionInfo::default()
-            .set_db(self.server.db)
-            .set_skip_set_lib_name();
-        let login = &self.server.login;
-        if login.password.is_empty() {
-            return info;
-        }
-        let info = info.set_password(&login.password);
-        if login.username.is_empty() {
-            info
-        } else {
-            info.set_username(&login.username)
-        }
-    }
-
-    async fn dial(&self) -> Result<TcpStream, StoreError> {
-        let addr = self.server.addr.trim();
-        let stream = if addr.ends_with(']') || !addr.contains(':') {
-            TcpStream::connect(format!("{addr}:{PORT}")).await
-        } else {
-            TcpStream::connect(addr).await
-        };
-        stream.map_err(|e| StoreError::Redis(e.to_string()))
     }
 }
 

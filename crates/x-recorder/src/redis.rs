@@ -6,11 +6,11 @@ use bytes::Bytes;
 use gost_core::{
     error::{Error, Result, Why},
     options,
-    policy::{Answer, Recorder},
+    policy::{Answer, Credentials, Recorder},
 };
+use gost_loader::redis_login;
 use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo as _, RedisConnectionInfo, RedisError,
-    aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, IntoConnectionInfo as _, RedisError, aio::MultiplexedConnection,
 };
 use tokio::sync::Mutex;
 
@@ -76,15 +76,11 @@ impl RedisRecorder {
         };
         let (host, port) = host_and_port(options.addr.trim())
             .ok_or_else(|| bad(format!("{:?} is no address", options.addr)))?;
-        let mut login = RedisConnectionInfo::default()
-            .set_db(options.db)
-            .set_skip_set_lib_name();
-        if !options.password.is_empty() {
-            login = login.set_password(&options.password);
-            if !options.username.is_empty() {
-                login = login.set_username(&options.username);
-            }
-        }
+        let login = Credentials {
+            username: options.username.clone(),
+            password: options.password.clone(),
+        };
+        let login = redis_login(options.db, &login);
         let info = (host, port)
             .into_connection_info()
             .map_err(|e| failed(&e))?;
