@@ -12,6 +12,7 @@ mod commands;
 mod commit;
 mod hops;
 mod kept;
+mod later;
 mod limits;
 mod loaded;
 mod loaded_hop;

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use gost_config::{self as config, Config, FileFormat, Problem, Severity, read_document};
 use gost_core::{
-    build::{Named, TlsSettings},
     error::{Error, Phase, Result, Why},
     listener::BoxFuture,
     policy::Answer,
-    registry::Registry,
     routing::{Choice, Hop, Node, Request},
 };
 use gost_loader::{Loaded, RedisKind, Reloading, SourceOptions};
@@ -17,8 +14,8 @@ use tokio::sync::Mutex;
 
 use crate::{
     builder::{Builder, read},
-    check,
     kept::Kept,
+    later::Later,
     loaded::loaders,
     policies::Fields,
 };
@@ -35,11 +32,8 @@ impl Builder<'_> {
             let fields = Fields::default().loaders(loaders!(hop));
             let sources: SourceOptions = read(fields.values());
             let nodes = Arc::new(LoadedNodes {
-                place: place.to_owned(),
+                later: Arc::new(Later::new(self, place)),
                 hop: hop.clone(),
-                registry: self.registry.clone(),
-                named: ArcSwap::new(self.named.clone()),
-                default_tls: self.default_tls.clone(),
                 kept: Mutex::default(),
             });
             let making = nodes.clone();
@@ -52,9 +46,7 @@ impl Builder<'_> {
             Ok(Arc::new(LoadedHop { now, nodes }))
         };
         let made = self.keeper.keep(place, wanted, &hop.metadata, make).await?;
-        // What nodes refer to is looked up among the names of the running configuration.
-        let (kept, named) = (made.clone(), self.named.clone());
-        self.when_committed(move || kept.nodes.named.store(named));
+        self.follow(made.nodes.later.clone());
         Ok(made)
     }
 }
@@ -79,12 +71,9 @@ impl Hop for LoadedHop {
 
 /// Makes hops of nodes as they are loaded.
 struct LoadedNodes {
-    place: String,
+    later: Arc<Later>,
     /// The hop as configured.
     hop: config::Hop,
-    registry: Arc<Registry>,
-    named: ArcSwap<Named>,
-    default_tls: Option<Arc<TlsSettings>>,
     /// What was made before: nodes that stay the same keep their sessions and failures.
     kept: Mutex<Kept>,
 }
@@ -100,28 +89,19 @@ impl LoadedNodes {
         if hop.nodes.is_empty() {
             return Ok(Arc::new(Nobody(format!(
                 "{}: no node is loaded",
-                self.place
+                self.later.place()
             ))));
         }
         let config = Config {
             hops: std::iter::once(hop).collect(),
             ..Config::default()
         };
-        let problems = check::check(&config, &self.registry);
+        let problems = self.later.check(&config);
         if let Some(error) = problems.into_iter().find(is_error) {
             return Err(wrong(error));
         }
         let mut kept = self.kept.lock().await;
-        let builder = Builder::for_parts(
-            &config,
-            self.registry.clone(),
-            &kept,
-            self.named.load_full(),
-            self.default_tls.clone(),
-        );
-        let made = builder.nodes_hop(&self.place, &config.hops[0]).await;
-        let made = made.map_err(wrong)?;
-        let now = builder.finish().kept;
+        let (made, now) = self.later.hop(&config, &kept).await.map_err(wrong)?;
         *kept = now;
         Ok(made)
     }

@@ -2,22 +2,19 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use gost_config::{self as config, Config, FileFormat, Problem, Severity, read_document};
 use gost_core::{
-    build::{Named, TlsSettings},
     error::{Error, Phase, Result, Why},
     policy::Answer,
-    registry::Registry,
     routing::{Choice, Hop, Node, NodeSource, Request},
 };
 use parking_lot::Mutex;
 
 use crate::{
     builder::Builder,
-    check,
     kept::{Kept, Same},
+    later::Later,
 };
 
 /// How many nodes are remembered, with their sessions and failures.
@@ -39,19 +36,14 @@ impl Builder<'_> {
         );
         let make = async {
             Ok(Arc::new(PluginHop {
-                place: place.to_owned(),
+                later: Arc::new(Later::new(self, place)),
                 name: hop.name.clone(),
                 source,
-                registry: self.registry.clone(),
-                named: ArcSwap::new(self.named.clone()),
-                default_tls: self.default_tls.clone(),
                 made: Mutex::default(),
             }))
         };
         let made = self.keeper.keep(place, wanted, &hop.metadata, make).await?;
-        // What its nodes refer to is looked up among the names of the running configuration.
-        let (kept, named) = (made.clone(), self.named.clone());
-        self.when_committed(move || kept.named.store(named));
+        self.follow(made.later.clone());
         Ok(made)
     }
 }
@@ -61,12 +53,9 @@ impl Builder<'_> {
 ///
 /// The same text means the same node, as long as it is one of those that are remembered.
 struct PluginHop {
-    place: String,
+    later: Arc<Later>,
     name: String,
     source: Arc<dyn NodeSource>,
-    registry: Arc<Registry>,
-    named: ArcSwap<Named>,
-    default_tls: Option<Arc<TlsSettings>>,
     /// Hops of one node, by what the plugin said; the one used last is the first.
     made: Mutex<VecDeque<(Bytes, Arc<dyn Hop>)>>,
 }
@@ -88,14 +77,17 @@ impl Hop for PluginHop {
 impl PluginHop {
     async fn choose(&self, request: &Request) -> Result<Arc<dyn Hop>> {
         let text = self.source.choose(request).await?.ok_or_else(|| {
-            let what = format!("{}: the plugin has no node for it", self.place);
+            let what = format!("{}: the plugin has no node for it", self.later.place());
             Error::new(Why::NoRoute, what)
         })?;
         if let Some(made) = self.remembered(&text) {
             return Ok(made);
         }
         let made = self.make(&text).await.map_err(|problem| {
-            let what = format!("{}: the plugin's node is not good: {problem}", self.place);
+            let what = format!(
+                "{}: the plugin's node is not good: {problem}",
+                self.later.place()
+            );
             Error::new(Why::NoRoute, what)
         })?;
         let mut all = self.made.lock();
@@ -116,18 +108,8 @@ impl PluginHop {
     /// A hop of the one node that a text is about.
     async fn make(&self, text: &[u8]) -> Result<Arc<dyn Hop>, Problem> {
         let config = self.read(text)?;
-        let kept = Kept::default();
-        let builder = Builder::for_parts(
-            &config,
-            self.registry.clone(),
-            &kept,
-            self.named.load_full(),
-            self.default_tls.clone(),
-        );
-        match config.hops.first() {
-            Some(hop) => builder.nodes_hop(&self.place, hop).await,
-            None => Err(Problem::new(Severity::Error, "plugin", "", "no node")),
-        }
+        let (made, _) = self.later.hop(&config, &Kept::default()).await?;
+        Ok(made)
     }
 
     /// The node as a configuration with nothing else in it.
@@ -141,7 +123,7 @@ impl PluginHop {
         for hop in config.hops.iter_mut() {
             hop.name.clone_from(&self.name);
         }
-        problems.extend(check::check(&config, &self.registry));
+        problems.extend(self.later.check(&config));
         problems.retain(|problem| problem.severity > Severity::Warning);
         if problems.is_empty() {
             Ok(config)
