@@ -5,23 +5,17 @@ use gost_core::{
     addr::{Addr, Network},
     policy::{Admission as _, Asker},
 };
+use gost_testkit::usage::Usage;
 use gost_x_admission::{Table, TableOptions};
 
 fn main() {
+    let resident = || Usage::of(std::process::id()).map_or(0, |usage| usage.rss / 1024);
     let before = resident();
     let table = table();
     let kibibytes = resident().saturating_sub(before);
     println!("100,000 rules, with what was needed to make them: {kibibytes} KiB");
     drop(table);
     divan::main();
-}
-
-/// The memory of this process, in KiB.
-fn resident() -> usize {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// Networks and addresses of both families, none of which touch.

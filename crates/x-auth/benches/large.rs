@@ -2,23 +2,17 @@
 
 use divan::{Bencher, black_box};
 use gost_core::policy::{Asker, Authenticator as _, Credentials};
+use gost_testkit::usage::Usage;
 use gost_x_auth::{LoadedTable, TableOptions, Users};
 
 fn main() {
+    let resident = || Usage::of(std::process::id()).map_or(0, |usage| usage.rss / 1024);
     let before = resident();
     let table = table();
     let kibibytes = resident().saturating_sub(before);
     println!("100,000 users, with what was needed to make them: {kibibytes} KiB");
     drop(table);
     divan::main();
-}
-
-/// The memory of this process, in KiB.
-fn resident() -> usize {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 fn user(n: u32) -> Credentials {
