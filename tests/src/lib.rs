@@ -1,5 +1,6 @@
 //! End-to-end tests of the gost binary, one file per promise; this is what they share.
 
+mod configured;
 pub mod dns;
 pub mod redis;
 pub mod socks5;
@@ -17,6 +18,8 @@ use tokio::{
     net::TcpStream,
     process::Command,
 };
+
+pub use configured::Gost;
 
 /// Starts gost and waits until it listens on a TCP port.
 pub async fn gost(args: &[&str], ready: u16) -> Result<Process> {
@@ -55,6 +58,13 @@ pub async fn curl(args: &[&str]) -> Result<Output> {
         .await
         .context("curl does not end")?
         .context("run curl")
+}
+
+/// What curl gets through a proxy, and the statuses that it is answered or refused with.
+pub async fn through(proxy: &str, url: &str) -> Result<String> {
+    let form = "%{http_code}/%{http_connect}";
+    let output = curl(&["-x", proxy, "-w", form, "-o", "-", url]).await?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// A web server that answers every request with one body, and closes.

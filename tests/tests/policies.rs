@@ -1,66 +1,12 @@
 //! Who may, and where to: by whole configurations, from the client's side.
 
 use anyhow::{Context as _, Result, ensure};
-use gost_testkit::{PATIENCE, ports, process::Process};
-use gost_tests::{curl, gost, gost_output, web};
-use nix::sys::signal::Signal;
-use tempfile::TempDir;
+use gost_testkit::{PATIENCE, ports};
+use gost_tests::{Gost, curl, gost, gost_output, through, web};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
-
-/// A program with a configuration file of its own.
-struct Gost {
-    process: Process,
-    folder: TempDir,
-}
-
-impl Gost {
-    async fn start(config: &str, ready: u16) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let file = folder.path().join("gost.yaml");
-        std::fs::write(&file, config)?;
-        let process = gost(&["-C", &file.to_string_lossy()], ready).await?;
-        Ok(Self { process, folder })
-    }
-
-    /// Runs with another configuration.
-    async fn reload(&self, config: &str) -> Result<()> {
-        let before = self.reloads();
-        std::fs::write(self.folder.path().join("gost.yaml"), config)?;
-        self.process.signal(Signal::SIGHUP)?;
-        let done = async {
-            while self.reloads() == before {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, done)
-            .await
-            .with_context(|| format!("no reload: {:?}", self.process.lines()))
-    }
-
-    fn reloads(&self) -> usize {
-        let lines = self.process.lines();
-        let done = |line: &&String| line.contains("unchanged");
-        lines.iter().filter(done).count()
-    }
-}
-
-/// What curl gets through a proxy, or the status that it is refused with.
-async fn through(proxy: &str, url: &str) -> Result<String> {
-    let output = curl(&[
-        "-x",
-        proxy,
-        "-w",
-        "%{http_code}/%{http_connect}",
-        "-o",
-        "-",
-        url,
-    ])
-    .await?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
 
 /// An HTTP and SOCKS proxy with `more` keys of the service, and other sections.
 fn proxy(port: u16, more: &str, sections: &str) -> String {

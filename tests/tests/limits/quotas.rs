@@ -10,7 +10,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::support::{Far, Gost, Through, open};
+use gost_tests::Gost;
+
+use super::support::{Far, Through, open};
 
 const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const MEGA: usize = 1024 * 1024;

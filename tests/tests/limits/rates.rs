@@ -10,7 +10,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::support::{Far, Gost, MEGA, Through, about, downloads, local, open, upload};
+use gost_tests::Gost;
+
+use super::support::{Far, MEGA, Through, about, downloads, local, open, upload};
 
 const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 

@@ -9,11 +9,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
-use gost_testkit::{PATIENCE, process::Process};
-use gost_tests::gost;
-use nix::sys::signal::Signal;
-use tempfile::TempDir;
+use anyhow::{Result, ensure};
+use gost_testkit::PATIENCE;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -22,59 +19,6 @@ use tokio::{
 };
 
 pub(crate) const MEGA: f64 = 1024.0 * 1024.0;
-
-/// A program with a configuration file of its own.
-pub(crate) struct Gost {
-    pub(crate) process: Process,
-    pub(crate) folder: TempDir,
-}
-
-impl Gost {
-    /// Starts it with `{folder}` in the configuration replaced by its folder.
-    pub(crate) async fn start(config: &str, ready: u16) -> Result<Self> {
-        Self::start_in(tempfile::tempdir()?, config, ready).await
-    }
-
-    pub(crate) async fn start_in(folder: TempDir, config: &str, ready: u16) -> Result<Self> {
-        let file = folder.path().join("gost.yaml");
-        std::fs::write(&file, in_folder(config, &folder))?;
-        let process = gost(&["-C", &file.to_string_lossy()], ready).await?;
-        Ok(Self { process, folder })
-    }
-
-    /// Runs with another configuration.
-    pub(crate) async fn reload(&self, config: &str) -> Result<()> {
-        let before = self.reloads();
-        let file = self.folder.path().join("gost.yaml");
-        std::fs::write(file, in_folder(config, &self.folder))?;
-        self.process.signal(Signal::SIGHUP)?;
-        let done = async {
-            while self.reloads() == before {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(PATIENCE, done)
-            .await
-            .with_context(|| format!("no reload: {:?}", self.process.lines()))
-    }
-
-    fn reloads(&self) -> usize {
-        let lines = self.process.lines();
-        let done = |line: &&String| line.contains("unchanged");
-        lines.iter().filter(done).count()
-    }
-
-    /// Ends it in order, and gives its folder.
-    pub(crate) async fn stop(mut self) -> Result<TempDir> {
-        self.process.signal(Signal::SIGTERM)?;
-        self.process.exit(PATIENCE).await?;
-        Ok(self.folder)
-    }
-}
-
-fn in_folder(config: &str, folder: &TempDir) -> String {
-    config.replace("{folder}", &folder.path().to_string_lossy())
-}
 
 /// A server that sends for as long as it can, and counts what it gets.
 pub(crate) struct Far {

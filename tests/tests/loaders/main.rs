@@ -8,28 +8,8 @@ mod sources;
 use std::{future::Future, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
-use gost_testkit::{PATIENCE, process::Process};
-use gost_tests::{curl, gost, gost_output};
-use tempfile::TempDir;
-
-/// A program with a configuration file of its own.
-struct Gost {
-    process: Process,
-    _folder: TempDir,
-}
-
-impl Gost {
-    async fn start(config: &str, ready: u16) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let file = folder.path().join("gost.yaml");
-        std::fs::write(&file, config)?;
-        let process = gost(&["-C", &file.to_string_lossy()], ready).await?;
-        Ok(Self {
-            process,
-            _folder: folder,
-        })
-    }
-}
+use gost_testkit::PATIENCE;
+use gost_tests::{curl, gost_output};
 
 /// What the program says of a configuration that it does not start with.
 async fn refused(config: &str) -> Result<String> {

@@ -122,7 +122,7 @@ async fn a_password_is_empty_only_when_that_is_said() -> Result<()> {
     let text = refused(&auther("")).await?;
     ensure!(text.contains("authers[0].auths[0].password"), "{text}");
     let url = format!("http://127.0.0.1:{web}/");
-    let gost = super::Gost::start(&auther(", password: ''"), port).await?;
+    let gost = gost_tests::Gost::start(&auther(", password: ''"), port).await?;
     gost.process.line("has an empty one").await?;
     for (user, passes) in [("al:", true), ("al:guess", false), ("bo:", false)] {
         let proxy = format!("http://{user}@{addr}");

@@ -6,7 +6,9 @@ use anyhow::{Result, ensure};
 use gost_testkit::ports;
 use gost_tests::{redis::Redis, web};
 
-use super::{Gost, passes, until};
+use gost_tests::Gost;
+
+use super::{passes, until};
 
 /// How often the daemons ask redis.
 const RELOAD: Duration = Duration::from_secs(1);

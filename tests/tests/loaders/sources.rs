@@ -11,7 +11,9 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::{Gost, passes, refused, until, write};
+use gost_tests::Gost;
+
+use super::{passes, refused, until, write};
 
 /// A web server with one page that can be changed, or withheld.
 async fn page(text: &str) -> Result<(u16, Arc<Mutex<Option<String>>>)> {

@@ -11,12 +11,9 @@ use gost_core::{
     },
 };
 use gost_testkit::ports;
-use gost_tests::web;
+use gost_tests::{through, web};
 
-use crate::{
-    BOTH, Plugin,
-    working::{start, through},
-};
+use crate::{BOTH, Plugin, working::start};
 
 const MODES: [&str; 4] = ["slow", "error", "garbage", "huge"];
 

@@ -2,17 +2,10 @@
 
 use anyhow::{Result, ensure};
 use gost_testkit::{ports, process::Signal};
-use gost_tests::{curl, gost, web};
+use gost_tests::{Gost, curl, gost, through, web};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::{BOTH, Plugin, says};
-
-/// A program with a configuration of its own.
-pub(crate) struct Gost {
-    pub(crate) process: gost_testkit::process::Process,
-    _folder: TempDir,
-}
 
 /// Starts the program with a service, that has these keys, and these sections.
 pub(crate) async fn start(port: u16, service: &str, sections: &str) -> Result<Gost> {
@@ -24,21 +17,7 @@ services:
 {service}
 {sections}"
     );
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("gost.yaml");
-    std::fs::write(&file, config)?;
-    let process = gost(&["-C", &file.to_string_lossy()], port).await?;
-    Ok(Gost {
-        process,
-        _folder: folder,
-    })
-}
-
-/// What curl gets through a proxy, and the status that it is answered or refused with.
-pub(crate) async fn through(proxy: &str, url: &str) -> Result<String> {
-    let form = "%{http_code}/%{http_connect}";
-    let output = curl(&["-x", proxy, "-w", form, "-o", "-", url]).await?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Gost::start(&config, port).await
 }
 
 /// As the end-to-end test of the original has it.

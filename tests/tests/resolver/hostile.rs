@@ -135,9 +135,9 @@ async fn lies_are_passed_over_or_refused_in_time() -> Result<()> {
         let got = gost.get("echo.test", web).await?;
         ensure!((got == "found") == found, "{what}: {got}");
         ensure!(start.elapsed() < Duration::from_secs(8), "{what}");
-        ensure!(gost.process.is_running(), "{what}");
+        ensure!(gost.program.process.is_running(), "{what}");
         if !found {
-            gost.process.line("resolve echo.test").await?;
+            gost.program.process.line("resolve echo.test").await?;
         }
     }
     Ok(())

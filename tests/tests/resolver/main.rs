@@ -62,7 +62,7 @@ async fn servers_are_asked_by_every_protocol_also_through_a_chain() -> Result<()
             ensure!(
                 found == "found",
                 "{scheme} {name}: {:#?}",
-                gost.process.lines()
+                gost.program.process.lines()
             );
         }
         ensure!(gost.get("nobody.test", web).await?.is_empty());
@@ -82,7 +82,11 @@ async fn servers_are_asked_by_every_protocol_also_through_a_chain() -> Result<()
         );
         let gost = Gost::start(keys, &chain, None).await?;
         let found = gost.get("echo.test", web).await?;
-        ensure!(found == "found", "{scheme}: {:#?}", gost.process.lines());
+        ensure!(
+            found == "found",
+            "{scheme}: {:#?}",
+            gost.program.process.lines()
+        );
         let address = server.split("//").nth(1).unwrap_or_default();
         let address = address.split('/').next().unwrap_or_default();
         relay.line(address).await?;
@@ -110,7 +114,7 @@ async fn a_hostname_is_what_the_certificate_must_be_for() -> Result<()> {
             let gost = Gost::resolving(&config, trusted).await?;
             let got = gost.get("echo.test", web).await?;
             ensure!((got == "found") == found, "{scheme} {hostname}: {got}");
-            let lines = gost.process.lines();
+            let lines = gost.program.process.lines();
             let warned = lines.iter().any(|line| line.contains("is not verified"));
             ensure!(warned == hostname.is_empty(), "{scheme} {hostname}");
         }
@@ -338,7 +342,7 @@ async fn https_without_http2_will_do_and_what_is_no_answer_is_refused() -> Resul
         let found = gost.get("anything.example", web).await?;
         ensure!((found == "found") == said.is_empty(), "{path}: {found}");
         if !said.is_empty() {
-            gost.process.line(said).await?;
+            gost.program.process.line(said).await?;
         }
     }
     Ok(())

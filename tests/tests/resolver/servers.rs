@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use gost_testkit::{
     PATIENCE, peers, ports,
     process::{Launch, Process, Signal},
@@ -178,8 +178,7 @@ pub(crate) async fn certificate(folder: &Path) -> Result<()> {
 
 /// Our program with a configuration, as an HTTP and SOCKS proxy.
 pub(crate) struct Gost {
-    pub(crate) process: Process,
-    pub(crate) folder: TempDir,
+    pub(crate) program: gost_tests::Gost,
     pub(crate) port: u16,
 }
 
@@ -191,19 +190,13 @@ impl Gost {
         certificate: Option<&Path>,
     ) -> Result<Self> {
         let (port, folder) = (ports::tcp(), tempfile::tempdir()?);
-        let file = folder.path().join("gost.yaml");
-        std::fs::write(&file, Self::config(port, keys, sections))?;
-        let mut launch = Launch::new(peers::gost_bin()?).arg("-C").arg(&file);
-        if let Some(certificate) = certificate {
-            launch = launch.env("SSL_CERT_FILE", certificate);
-        }
-        let mut process = launch.spawn()?;
-        process.ready(port).await?;
-        Ok(Self {
-            process,
-            folder,
-            port,
-        })
+        let config = Self::config(port, keys, sections);
+        let trust = |launch: Launch| match certificate {
+            Some(certificate) => launch.env("SSL_CERT_FILE", certificate),
+            None => launch,
+        };
+        let program = gost_tests::Gost::start_with(folder, &config, port, trust).await?;
+        Ok(Self { program, port })
     }
 
     fn config(port: u16, keys: &str, sections: &str) -> String {
@@ -218,24 +211,7 @@ services: [{{name: proxy, addr: '127.0.0.1:{port}', {keys}}}]
     /// Goes on with another configuration.
     pub(crate) async fn reload(&self, keys: &str, sections: &str) -> Result<()> {
         let config = Self::config(self.port, keys, sections);
-        std::fs::write(self.folder.path().join("gost.yaml"), config)?;
-        let reloads = || {
-            let lines = self.process.lines();
-            lines
-                .iter()
-                .filter(|line| line.contains("unchanged"))
-                .count()
-        };
-        let before = reloads();
-        self.process.signal(Signal::SIGHUP)?;
-        let done = async {
-            while reloads() == before {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, done)
-            .await
-            .with_context(|| format!("no reload: {:?}", self.process.lines()))
+        self.program.reload(&config).await
     }
 
     /// With a resolver of these servers, each a map of YAML.
