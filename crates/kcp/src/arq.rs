@@ -3,7 +3,7 @@
 //! Written after what `kcp.go` of kcp-go does on the wire. What is different does not show there:
 //! nothing happens at fixed intervals, but when there is something to do; acknowledgements open
 //! the congestion window by what they acknowledge, so that it does not matter how many come in one
-//! datagram; and segments that are lost 20 times end the session.
+//! datagram; and a session ends when the segment that the peer waits for is lost 20 times.
 
 use std::collections::VecDeque;
 
@@ -53,7 +53,7 @@ const INITIAL_TIMEOUT: u32 = 200;
 const MIN_TIMEOUT: u32 = 100;
 const MIN_TIMEOUT_NO_DELAY: u32 = 30;
 const MAX_TIMEOUT: u32 = 60_000;
-/// A segment that was sent so often and not acknowledged ends the session.
+/// What the peer waits for was sent so often and not acknowledged: the session is over.
 const DEAD: u32 = 20;
 const LEAST_PATIENCE: Millis = 1000;
 const FIRST_PROBE: u64 = 7_000;
@@ -81,6 +81,9 @@ pub(crate) struct Arq {
     flight: VecDeque<Flight>,
     /// The number of the first in `flight`.
     una: u32,
+    /// How often that was sent since it is the first. Later ones do not count: a peer whose window
+    /// is smaller than we know drops them however often they come.
+    tries: u32,
     /// How many of `flight`, from the end, were never sent.
     unsent: usize,
     /// Numbers that are to be sent again.
@@ -129,6 +132,7 @@ impl Arq {
             queue: VecDeque::new(),
             flight: VecDeque::new(),
             una: 0,
+            tries: 0,
             unsent: 0,
             resend: VecDeque::new(),
             next_timeout: None,

@@ -15,8 +15,8 @@ pub(super) struct Flight {
     listed: bool,
     /// It was sent again because others overtook it: from then on only time counts.
     overtaken: bool,
-    /// How often it was sent.
-    sent: u32,
+    /// It was sent before.
+    sent: bool,
     /// How many acknowledgements of later segments came since.
     pub(super) passed: u32,
     /// When it was last sent, by the clock on the wire.
@@ -95,7 +95,7 @@ impl Arq {
                 acknowledged: false,
                 listed: false,
                 overtaken: false,
-                sent: 0,
+                sent: false,
                 passed: 0,
                 time: 0,
                 sent_at: 0,
@@ -153,7 +153,7 @@ impl Arq {
             };
             if again {
                 segment.resend_at = now + Millis::from(segment.timeout);
-                self.dead |= segment.sent >= DEAD;
+                self.dead |= i == 0 && self.tries >= DEAD;
                 if !segment.listed {
                     segment.listed = true;
                     self.resend.push_back(self.una.wrapping_add(i as u32));
@@ -221,12 +221,13 @@ impl Arq {
         }
         segment.time = header.time;
         segment.sent_at = now;
-        if segment.sent == 0 {
+        if !segment.sent {
             self.stats.sent += 1;
             segment.timeout = self.timeout;
             segment.resend_at = now + Millis::from(self.timeout);
         }
-        segment.sent += 1;
+        segment.sent = true;
+        self.tries += u32::from(index == 0);
         let at = segment.resend_at;
         self.next_timeout = Some(self.next_timeout.map_or(at, |next| next.min(at)));
         true
@@ -245,6 +246,7 @@ impl Arq {
             }
         }
         self.una = expected;
+        self.tries = 0;
         if self.flight.is_empty() {
             self.next_timeout = None;
         }

@@ -208,6 +208,21 @@ fn timeouts_grow_until_the_session_is_dead() {
 }
 
 #[test]
+fn a_peer_that_takes_one_segment_at_a_time_gets_all() {
+    let mut arq = arq(config());
+    write(&mut arq, 32);
+    assert_eq!(numbers(&mut arq, 0).len(), 32);
+    for number in 0..32 {
+        let now = 60_000 * u64::from(number + 1);
+        // The peer drops all but the first, so that the last is sent 32 times.
+        assert_eq!(numbers(&mut arq, now), (number..32).collect::<Vec<_>>());
+        assert!(!arq.is_dead());
+        acks(&mut arq, now, &[number], now as u32, number + 1);
+    }
+    assert!(arq.is_delivered());
+}
+
+#[test]
 fn data_is_acknowledged_and_read_in_order() {
     let mut arq = arq(config());
     let push = |number: u32, data: &[u8]| {
