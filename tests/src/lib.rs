@@ -2,6 +2,7 @@
 
 mod configured;
 pub mod dns;
+pub mod namespace;
 pub mod redis;
 pub mod socks5;
 pub mod ssh;

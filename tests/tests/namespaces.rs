@@ -2,118 +2,20 @@
 //!
 //! Needs the right to make namespaces. Without it each test says that it was skipped, and why.
 
-use std::{
-    process::Command,
-    sync::atomic::{AtomicU32, Ordering},
+use anyhow::{Result, ensure};
+use gost_testkit::ports;
+use gost_tests::{
+    gost_logged,
+    namespace::{Namespace, text},
+    web,
 };
-
-use anyhow::{Context as _, Result, ensure};
-use gost_testkit::{
-    peers, ports,
-    process::{Launch, Process},
-};
-use gost_tests::{gost_logged, web};
 use tempfile::TempDir;
 
-static COUNT: AtomicU32 = AtomicU32::new(0);
-
-/// A network namespace of the test's own, which ends with it.
-struct Namespace {
-    name: String,
-}
-
-impl Namespace {
-    /// `None` where namespaces can't be made; says why.
-    fn new() -> Option<Self> {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("gost-test-{}-{count}", std::process::id());
-        match ip(&["netns", "add", &name]) {
-            Ok(()) => {}
-            Err(reason) => {
-                eprintln!("skipped: no network namespaces here: {reason:#}");
-                return None;
-            }
-        }
-        let made = Self { name };
-        match made.ip(&["link", "set", "lo", "up"]) {
-            Ok(()) => Some(made),
-            Err(reason) => {
-                eprintln!("skipped: no network namespaces here: {reason:#}");
-                None
-            }
-        }
-    }
-
-    /// Runs `ip` on what is inside.
-    fn ip(&self, args: &[&str]) -> Result<()> {
-        let mut all = vec!["-n", &self.name];
-        all.extend(args);
-        ip(&all)
-    }
-
-    /// A program that runs inside.
-    fn launch(&self, program: &str, args: &[&str]) -> Launch {
-        Launch::new("ip")
-            .args(["netns", "exec", &self.name, program])
-            .args(args)
-    }
-
-    /// gost, inside.
-    async fn gost(&self, args: &[&str]) -> Result<Process> {
-        let gost = peers::gost_bin()?;
-        let process = self.launch(&gost.to_string_lossy(), args).spawn()?;
-        process.line("listening on").await?;
-        Ok(process)
-    }
-
-    /// A web server inside, which has one page: `inside`.
-    async fn web(&self, folder: &TempDir) -> Result<(Process, u16)> {
-        let port = ports::tcp();
-        std::fs::write(folder.path().join("page"), "inside")?;
-        let folder = folder.path().to_string_lossy();
-        let port_text = port.to_string();
-        let args = [
-            "-u",
-            "-m",
-            "http.server",
-            "--bind",
-            "127.0.0.1",
-            "-d",
-            &folder,
-            &port_text,
-        ];
-        let process = self.launch("python3", &args).spawn()?;
-        process.line("Serving HTTP").await?;
-        Ok((process, port))
-    }
-
-    /// What curl prints when it runs inside.
-    async fn curl(&self, args: &[&str]) -> Result<String> {
-        text(
-            tokio::process::Command::new("ip")
-                .args(["netns", "exec", &self.name, "curl", "-sS", "-m", "15"])
-                .args(args),
-        )
-        .await
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = ip(&["netns", "del", &self.name]);
-    }
-}
-
-fn ip(args: &[&str]) -> Result<()> {
-    let output = Command::new("ip").args(args).output().context("run ip")?;
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "ip {}: {error}", args.join(" "));
-    Ok(())
-}
-
-async fn text(command: &mut tokio::process::Command) -> Result<String> {
-    let output = command.kill_on_drop(true).output().await?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+/// A folder with a page that says `inside`.
+fn page_inside() -> Result<TempDir> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("page"), "inside")?;
+    Ok(folder)
 }
 
 /// The page through a proxy, or the status.
@@ -137,7 +39,7 @@ async fn a_service_dials_in_the_namespace_of_netns_out() -> Result<()> {
     let Some(inside) = Namespace::new() else {
         return Ok(());
     };
-    let folder = tempfile::tempdir()?;
+    let folder = page_inside()?;
     let (_web, page) = inside.web(&folder).await?;
     let page = format!("http://127.0.0.1:{page}/page");
     let port = ports::tcp();
@@ -213,7 +115,7 @@ async fn a_node_is_dialed_in_its_namespace() -> Result<()> {
     let Some(inside) = Namespace::new() else {
         return Ok(());
     };
-    let folder = tempfile::tempdir()?;
+    let folder = page_inside()?;
     let (_web, page) = inside.web(&folder).await?;
     let page = format!("http://127.0.0.1:{page}/page");
     let (port, node) = (ports::tcp(), ports::tcp());
@@ -260,7 +162,7 @@ async fn a_mark_is_on_the_sockets_that_it_is_for() -> Result<()> {
     inside.ip(&["rule", "add", "pref", "1", "lookup", "local"])?;
     inside.ip(&["rule", "del", "pref", "0"])?;
     inside.ip(&["rule", "add", "pref", "0", "fwmark", "77", "prohibit"])?;
-    let folder = tempfile::tempdir()?;
+    let folder = page_inside()?;
     let (_web, page) = inside.web(&folder).await?;
     let page = format!("http://127.0.0.1:{page}/page");
     let (port, node) = (ports::tcp(), ports::tcp());

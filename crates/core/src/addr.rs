@@ -21,6 +21,9 @@ pub enum Network {
     Ip,
     /// Bytes over a serial port.
     Serial,
+    /// Datagrams in packets that look like TCP. Only dialers of channels ask for it: it has no
+    /// name in configurations.
+    FakeTcp,
 }
 
 impl Network {
@@ -32,6 +35,7 @@ impl Network {
             Self::Unix => "unix",
             Self::Ip => "ip",
             Self::Serial => "serial",
+            Self::FakeTcp => "fake tcp",
         }
     }
 

@@ -5,11 +5,13 @@
 //! - [`listen`] makes listeners of sockets;
 //! - [`copy()`](copy::copy) moves the bytes of a connection, with `splice(2)` where it can;
 //! - [`udp`] holds datagram sockets, flows and the copy of datagrams;
+//! - [`fake_tcp`] listens to datagrams in packets that look like TCP;
 //! - [`keepalive`] sets TCP keep-alive on connections that were dialed;
 //! - [`framed`] carries datagrams in a stream, and in SOCKS5 datagrams.
 
 pub mod channel;
 pub mod copy;
+pub mod fake_tcp;
 pub mod framed;
 pub mod keepalive;
 pub mod listen;

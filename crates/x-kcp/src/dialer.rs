@@ -4,10 +4,10 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use gost_core::{
-    addr::{Addr, Target},
+    addr::{Addr, Network, Target},
     build::Build,
     conn::{Conn, Io},
-    error::Result,
+    error::{Error, Phase, Result, Why},
     outbound::{Ask, Dialer, NodeAddr, Outbound},
 };
 use gost_mux::{Pool, Session, client};
@@ -58,7 +58,16 @@ async fn open(
     below: &Arc<dyn Outbound>,
     ask: &Ask,
 ) -> Result<Session> {
-    let to = Target::udp(node.addr.clone());
+    let to = Target {
+        network: settings.network,
+        addr: node.addr.clone(),
+    };
+    if settings.network == Network::FakeTcp && !below.path().is_direct() {
+        let what = format!(
+            "kcp.tcp: {node} is behind other nodes, and packets that look like TCP get no further than to the first"
+        );
+        return Err(Error::new(Why::Unsupported, what).phase(Phase::Dial));
+    }
     let (packet, meta) = below.connect(&to, ask).await?.into_packet()?;
     let mut conversation = [0; 4];
     random(&mut conversation)?;

@@ -2,8 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
-    net::UdpSocket,
+    fmt, io,
+    net::{SocketAddr, UdpSocket},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -12,16 +12,17 @@ use std::{
 
 use async_trait::async_trait;
 use gost_core::{
-    addr::Addr,
+    addr::{Addr, Network},
     build::{self, Build},
     conn::{Conn, Io, Meta},
     error::Result,
     listener::{Incoming, Listener},
     meter::Meter,
+    packet::Packet,
 };
 use gost_mux::MuxListener;
 use gost_net::{
-    Metered,
+    Metered, fake_tcp,
     listen::listen_addr,
     udp::{self, UdpConn},
 };
@@ -46,11 +47,17 @@ struct Held {
     local: Addr,
     settings: Mutex<(Arc<Settings>, usize)>,
     /// The socket, until somebody waits for sessions: until then it may still be another's.
-    socket: Mutex<Option<UdpSocket>>,
+    socket: Mutex<Option<Socket>>,
     waiting: Mutex<VecDeque<(KcpStream, Addr)>>,
     came: Notify,
     listeners: AtomicUsize,
     bell: Mutex<Option<Arc<Bell>>>,
+}
+
+/// What datagrams come through.
+enum Socket {
+    Udp(UdpSocket),
+    FakeTcp(gost_fake_tcp::Listening),
 }
 
 /// Listens to sessions.
@@ -89,24 +96,13 @@ async fn hold(
     settings: &(Arc<Settings>, usize),
 ) -> Result<Arc<Held>> {
     let addr = listen_addr(at).await?;
-    let place = format!("{addr} {}", door.netns.as_deref().unwrap_or_default());
+    let netns = door.netns.as_deref().unwrap_or_default();
+    let place = format!("{addr} {} {netns}", settings.0.network);
     let taken = (addr.port() != 0).then(|| door.held.get::<Held>(&place));
     if let Some(held) = taken.flatten() {
         return Ok(held);
     }
-    let socket = udp::bind(at, door).await?;
-    if settings.0.dscp != 0 {
-        let class = settings.0.dscp << 2;
-        let socket = socket2::SockRef::from(&socket);
-        let set = if addr.is_ipv4() {
-            socket.set_tos_v4(class)
-        } else {
-            socket.set_tclass_v6(class)
-        };
-        if let Err(error) = set {
-            tracing::warn!("listen on {at}: dscp: {error}");
-        }
-    }
+    let socket = Socket::open(at, door, &settings.0).await?;
     let held = Arc::new(Held {
         local: socket.local_addr()?.into(),
         settings: Mutex::new(settings.clone()),
@@ -122,13 +118,45 @@ async fn hold(
     Ok(held)
 }
 
+impl Socket {
+    async fn open(at: &str, door: &build::Door, settings: &Settings) -> Result<Self> {
+        let class = settings.dscp << 2;
+        if settings.network == Network::FakeTcp {
+            return Ok(Self::FakeTcp(fake_tcp::listen(at, door, class).await?));
+        }
+        let socket = udp::bind(at, door).await?;
+        if class != 0 {
+            let options = socket2::SockRef::from(&socket);
+            let set = if socket.local_addr()?.is_ipv4() {
+                options.set_tos_v4(class)
+            } else {
+                options.set_tclass_v6(class)
+            };
+            if let Err(error) = set {
+                tracing::warn!("listen on {at}: dscp: {error}");
+            }
+        }
+        Ok(Self::Udp(socket))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Udp(socket) => socket.local_addr(),
+            Self::FakeTcp(listening) => listening.local_addr(),
+        }
+    }
+}
+
 impl Held {
     /// Begins to serve, if nobody did.
     fn start(self: &Arc<Self>) -> Result<()> {
         let Some(socket) = self.socket.lock().take() else {
             return Ok(());
         };
-        let io = Box::new(UdpConn::new(socket)?);
+        let io: Box<dyn Packet> = match socket {
+            Socket::Udp(socket) => Box::new(UdpConn::new(socket)?),
+            Socket::FakeTcp(listening) => Box::new(listening.serve()?),
+        };
         let endpoint = Endpoint::new(io, self.clone(), &self.local.to_string())?;
         *self.bell.lock() = Some(endpoint.bell());
         tokio::spawn(endpoint.run());

@@ -41,7 +41,7 @@ options! {
         stream_buffer: Option<i64> = None, "kcp.streambuf";
         /// Do not compress.
         no_compression: Option<bool> = None, "kcp.nocomp";
-        /// Datagrams that look like TCP; not in this version yet.
+        /// Packets that look like TCP instead of UDP; needs the right to open raw sockets.
         tcp: Option<bool> = None, "kcp.tcp" | "tcp";
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use gost_core::error::{Error, Phase, Result, Why};
+use gost_core::{
+    addr::Network,
+    error::{Error, Phase, Result, Why},
+};
 use gost_kcp::{Cipher, CipherKind, Config, Envelope, Key, MAX_MTU, Mode};
 use gost_mux::{MuxOptions, MuxSettings, Version};
 use serde::Deserialize;
@@ -20,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) compress: bool,
     /// The upper six bits of the traffic class of datagrams.
     pub(crate) dscp: u32,
+    /// What datagrams look like.
+    pub(crate) network: Network,
 }
 
 /// The settings of a file or an object. Names are those of kcptun; what else is there is for
@@ -122,12 +127,6 @@ impl Settings {
             ..Fields::default()
         }
         .or(file);
-        if fields.tcp == Some(true) {
-            return Err(Error::new(
-                Why::Unsupported,
-                "kcp.tcp: datagrams that look like TCP are not in this version yet",
-            ));
-        }
         let key = fields.key.as_deref().unwrap_or("");
         let crypt = cipher(fields.crypt.as_deref().unwrap_or(""), place);
         if key.is_empty() && crypt != CipherKind::None {
@@ -141,6 +140,11 @@ impl Settings {
             mux: mux(&fields)?,
             compress: !fields.nocomp.unwrap_or(false),
             dscp: fields.dscp.unwrap_or(0),
+            network: if fields.tcp == Some(true) {
+                Network::FakeTcp
+            } else {
+                Network::Udp
+            },
         }))
     }
 }
@@ -280,7 +284,7 @@ mod tests {
             ..Config::default()
         };
         assert_eq!(some.session, expected);
-        assert!(!some.compress);
+        assert!(!some.compress && some.network == Network::Udp);
         assert!(!opens(&some, &settings(&[("kcp.key", "k")]).unwrap()));
     }
 
@@ -288,7 +292,8 @@ mod tests {
     fn a_file_is_honoured_and_keys_go_before_it() {
         let file = file(
             r#"{"key": "from the file", "Crypt": "none", "mtu": 900, "datashard": 0, "nodelay": 1,
-                "interval": 20, "resend": 3, "nc": 1, "nocomp": true, "quiet": true}"#,
+                "interval": 20, "resend": 3, "nc": 1, "nocomp": true, "quiet": true,
+                "tcp": true}"#,
         );
         let path = file.path().to_str().unwrap();
         let read = settings(&[("c", path)]).unwrap();
@@ -302,7 +307,7 @@ mod tests {
             ..Config::default()
         };
         assert_eq!(read.session, expected);
-        assert!(!read.compress);
+        assert!(!read.compress && read.network == Network::FakeTcp);
         assert!(opens(&read, &settings(&[("kcp.crypt", "none")]).unwrap()));
         let keys = [
             ("c", path),
@@ -325,7 +330,6 @@ mod tests {
         for (keys, text) in [
             (("c", path), path),
             (("c", "/does/not/exist"), "/does/not/exist"),
-            (("kcp.tcp", "true"), "kcp.tcp"),
             (("kcp.smuxver", "3"), "version"),
         ] {
             let error = settings(&[keys]).err().unwrap().to_string();

@@ -137,6 +137,43 @@ impl Sockets {
         Err(dial_error(failed, to))
     }
 
+    /// A conversation in packets that look like TCP, from the first source of the options that
+    /// works. PROXY headers are for others.
+    async fn fake_tcp(&self, to: &Target, ask: &Ask) -> Result<Conn> {
+        let addresses = addresses(to, ask).await?;
+        let fitting = addresses.iter().find(|addr| addr.is_ipv4());
+        let peer = *fitting.unwrap_or(&addresses[0]);
+        let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for source in self.sources(peer)? {
+            let connected = match self.open_raw(&source, peer) {
+                Ok((raw, tcp)) => gost_fake_tcp::Client::connect(raw, tcp, peer).await,
+                Err(error) => Err(error),
+            };
+            match connected {
+                Ok(client) => {
+                    let meta = Meta::new(client.local_addr().into(), peer.into());
+                    return Ok(Conn::packet(client, meta));
+                }
+                Err(error) if source.strict => return Err(dial_error(error, to)),
+                Err(error) => failed = error,
+            }
+        }
+        Err(dial_error(failed, to))
+    }
+
+    /// A raw socket and one of TCP.
+    fn open_raw(&self, source: &Source, to: SocketAddr) -> io::Result<(Socket, Socket)> {
+        let raw = in_netns(self.options.netns.as_deref(), || {
+            let raw = gost_fake_tcp::open(Domain::for_address(to))?;
+            if self.options.mark != 0 {
+                raw.set_mark(self.options.mark)?;
+            }
+            source.bind(&raw, to)?;
+            Ok(raw)
+        })?;
+        Ok((raw, self.open(source, to, Type::STREAM)?))
+    }
+
     /// A socket without a peer: each datagram says where it goes. Names are resolved here, to
     /// addresses that the rules allow; who relays the datagrams asks about the rest.
     fn association(&self, ask: &Ask) -> Result<Conn> {
@@ -318,6 +355,7 @@ impl Outbound for Sockets {
             match (to.network, &to.addr) {
                 (Network::Tcp, _) => self.tcp(to, ask).await,
                 (Network::Udp, _) => self.udp(to, ask).await,
+                (Network::FakeTcp, _) => self.fake_tcp(to, ask).await,
                 (Network::Unix, Addr::Path(path)) => {
                     let socket = UnixStream::connect(path)
                         .await
@@ -351,7 +389,9 @@ impl Outbound for Sockets {
                 udp::listen(&at.addr.to_string(), options, &Door::default()).await
             }
             Network::Unix => listen::unix(&at.addr.host(), None, &Door::default()),
-            Network::Ip | Network::Serial => Err(unsupported("listen on", at, Phase::Bind)),
+            Network::Ip | Network::Serial | Network::FakeTcp => {
+                Err(unsupported("listen on", at, Phase::Bind))
+            }
         }
     }
 

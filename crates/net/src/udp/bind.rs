@@ -79,15 +79,19 @@ impl Listener for UdpDoor {
 
 /// Opens a socket at an address as [`listen`] takes it.
 pub async fn bind(at: &str, door: &Door) -> Result<UdpSocket> {
+    at_address(at, |addr| bind_at(addr, door.netns.as_deref())).await
+}
+
+/// Opens something at an address as [`listen`] takes it.
+pub(crate) async fn at_address<T>(at: &str, open: impl Fn(SocketAddr) -> Result<T>) -> Result<T> {
     let bad = || Error::new(Why::BadInput, format!("listen {at:?}: not an address"));
-    let netns = door.netns.as_deref();
     match Addr::parse(at).ok_or_else(bad)? {
-        Addr::Ip(addr) => bind_at(addr, netns),
+        Addr::Ip(addr) => open(addr),
         addr if addr.host().is_empty() => {
             let port = addr.port();
-            bind_at((Ipv6Addr::UNSPECIFIED, port).into(), netns).or_else(|error| {
+            open((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|error| {
                 // A machine without IPv6. Whatever else is wrong is wrong here too.
-                bind_at((Ipv4Addr::UNSPECIFIED, port).into(), netns).map_err(|_| error)
+                open((Ipv4Addr::UNSPECIFIED, port).into()).map_err(|_| error)
             })
         }
         Addr::Name(host, port) => {
@@ -99,7 +103,7 @@ pub async fn bind(at: &str, door: &Door) -> Result<UdpSocket> {
                 .await
                 .map_err(|e| unresolved().caused_by(e))?;
             let v4 = found.find(SocketAddr::is_ipv4).ok_or_else(unresolved)?;
-            bind_at(v4, netns)
+            open(v4)
         }
         Addr::Any | Addr::Path(_) => Err(bad()),
     }

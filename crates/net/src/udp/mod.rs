@@ -19,6 +19,7 @@ mod relay;
 pub(crate) mod tests;
 
 pub use arena::{Lease, lease};
+pub(crate) use bind::at_address;
 pub use bind::{adopt, bind, bind_at, connect, listen};
 pub use conn::{Resolve, UdpConn};
 pub use drops::Drops;
