@@ -28,9 +28,25 @@ fn any_local(protocol: &str, port: u16, in_state: impl Fn(&str) -> bool) -> bool
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::{
+        net::{TcpListener, TcpStream, UdpSocket},
+        time::Instant,
+    };
 
     use super::*;
+    use crate::PATIENCE;
+
+    /// A child that is just being started by another test has the sockets of this process, too.
+    fn soon(is_so: impl Fn() -> bool) -> bool {
+        let start = Instant::now();
+        while !is_so() {
+            if start.elapsed() > PATIENCE {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        true
+    }
 
     #[test]
     fn a_listening_socket_is_told_from_a_connected_one() {
@@ -41,7 +57,7 @@ mod tests {
         assert!(!tcp_is_listened_to(connected.local_addr().unwrap().port()));
         let accepted = listener.accept().unwrap();
         drop(listener);
-        assert!(!tcp_is_listened_to(at.port()));
+        assert!(soon(|| !tcp_is_listened_to(at.port())));
         drop(accepted);
     }
 
@@ -51,6 +67,6 @@ mod tests {
         let port = socket.local_addr().unwrap().port();
         assert!(udp_is_bound(port));
         drop(socket);
-        assert!(!udp_is_bound(port));
+        assert!(soon(|| !udp_is_bound(port)));
     }
 }
