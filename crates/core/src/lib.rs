@@ -9,6 +9,7 @@
 //! This crate opens nothing and parses nothing but single values: it names the things.
 
 pub mod addr;
+pub mod buffer;
 pub mod build;
 pub mod conn;
 pub mod duration;

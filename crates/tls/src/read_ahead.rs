@@ -1,26 +1,16 @@
 //! Large reads below a reader that makes small ones.
 
 use std::{
-    cell::RefCell,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use gost_core::stream::Stream;
+use gost_core::{
+    buffer::{Buffer, Demand},
+    stream::Stream,
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-/// How much one read takes: what 64 KiB become in four records, of which each costs some 30 bytes
-/// more. Less would leave an end of the last to a read of its own.
-const SIZE: usize = 65 * 1024;
-
-/// More buffers than this are given back to the allocator.
-const KEPT: usize = 4;
-
-thread_local! {
-    /// The buffers of a thread: a connection has one only while it holds bytes.
-    static POOL: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
-}
 
 /// A stream that is read in large pieces, into a buffer that it has only while there are bytes in
 /// it.
@@ -30,17 +20,22 @@ thread_local! {
 pub(crate) struct ReadAhead {
     inner: Box<dyn Stream>,
     held: Option<Held>,
+    demand: Demand,
 }
 
 struct Held {
-    buffer: Box<[u8]>,
+    buffer: Buffer,
     start: usize,
     end: usize,
 }
 
 impl ReadAhead {
     pub(crate) fn new(inner: Box<dyn Stream>) -> Self {
-        Self { inner, held: None }
+        Self {
+            inner,
+            held: None,
+            demand: Demand::new(),
+        }
     }
 
     /// True while bytes that were read are not yet taken.
@@ -59,53 +54,32 @@ impl ReadAhead {
     }
 }
 
-fn take() -> Box<[u8]> {
-    POOL.with_borrow_mut(Vec::pop)
-        .unwrap_or_else(|| vec![0; SIZE].into_boxed_slice())
-}
-
-fn give_back(buffer: Box<[u8]>) {
-    POOL.with_borrow_mut(|pool| {
-        if pool.len() < KEPT {
-            pool.push(buffer);
-        }
-    });
-}
-
 impl AsyncRead for ReadAhead {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut held = match self.held.take() {
-            Some(held) => held,
-            None if buf.remaining() >= SIZE => {
-                return Pin::new(&mut self.inner).poll_read(cx, buf);
-            }
-            None => {
-                let mut buffer = take();
-                let mut read = ReadBuf::new(&mut buffer);
-                let result = Pin::new(&mut self.inner).poll_read(cx, &mut read);
-                let end = read.filled().len();
-                if end == 0 || !matches!(result, Poll::Ready(Ok(()))) {
-                    give_back(buffer);
-                    return result;
-                }
-                Held {
-                    buffer,
-                    start: 0,
-                    end,
-                }
+        let this = &mut *self;
+        let mut held = if let Some(held) = this.held.take() {
+            held
+        } else {
+            let mut buffer = Buffer::take(this.demand.is_large());
+            let mut read = ReadBuf::new(&mut buffer);
+            ready!(Pin::new(&mut this.inner).poll_read(cx, &mut read))?;
+            let end = read.filled().len();
+            this.demand.note(end);
+            Held {
+                buffer,
+                start: 0,
+                end,
             }
         };
         let n = buf.remaining().min(held.end - held.start);
         buf.put_slice(&held.buffer[held.start..held.start + n]);
         held.start += n;
-        if held.start == held.end {
-            give_back(held.buffer);
-        } else {
-            self.held = Some(held);
+        if held.start < held.end {
+            this.held = Some(held);
         }
         Poll::Ready(Ok(()))
     }

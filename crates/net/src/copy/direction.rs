@@ -7,14 +7,13 @@ use std::{
     time::Duration,
 };
 
-use gost_core::meter::{self, Allowance, Meter};
+use gost_core::{
+    buffer::{Buffer, Demand, LARGE, USUAL},
+    meter::{self, Allowance, Meter},
+};
 use tokio::{io::ReadBuf, time::Sleep};
 
-use super::{
-    End,
-    buffer::{Buffer, SIZE},
-    pipe::Pipe,
-};
+use super::{End, pipe::Pipe};
 
 /// Work done in one poll before others get their turn.
 const BURST: usize = 1024 * 1024;
@@ -50,6 +49,7 @@ pub(super) struct Direction {
     /// The end of the source is not passed on: it may stand for a reset.
     mute: bool,
     held: Held,
+    demand: Demand,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
@@ -84,6 +84,7 @@ impl Direction {
             unflushed: false,
             mute: false,
             held: Held::Nothing,
+            demand: Demand::new(),
             pause: None,
         }
     }
@@ -186,9 +187,10 @@ impl Direction {
         allowed: usize,
         meter: &Meter,
     ) -> Poll<Result<usize, (bool, io::Error)>> {
-        let mut buffer = Buffer::take();
-        let most = allowed.min(SIZE);
-        let mut read = ReadBuf::new(&mut buffer.bytes_mut()[..most]);
+        let large = self.demand.is_large();
+        let mut buffer = Buffer::take(large);
+        let most = allowed.min(if large { LARGE } else { USUAL });
+        let mut read = ReadBuf::new(&mut buffer[..most]);
         let source = from.stream().map_err(|e| (true, e))?;
         let Poll::Ready(result) = source.poll_read(cx, &mut read) else {
             // The source is dry.
@@ -197,6 +199,7 @@ impl Direction {
         };
         result.map_err(|e| (true, e))?;
         let n = read.filled().len();
+        self.demand.note(n);
         if n > 0 {
             self.count_read(n, from, meter);
             self.held = Held::Bytes(Rest {
@@ -257,7 +260,7 @@ impl Direction {
             let n = match &mut self.held {
                 Held::Nothing => return Poll::Ready(Ok(())),
                 Held::Bytes(rest) => {
-                    let bytes = &rest.buffer.bytes()[rest.start..rest.end];
+                    let bytes = &rest.buffer[rest.start..rest.end];
                     let n = ready!(to.stream()?.poll_write(cx, bytes))?;
                     if n == 0 {
                         return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));

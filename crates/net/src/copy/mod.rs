@@ -4,7 +4,6 @@
 //! bytes: an idle connection holds none. Once a direction has carried a good deal, it asks both
 //! ends for their sockets and goes on with `splice(2)`, which copies nothing.
 
-mod buffer;
 mod direction;
 mod pace;
 #[cfg(target_os = "linux")]

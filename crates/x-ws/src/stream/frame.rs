@@ -6,13 +6,19 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use gost_core::stream::Stream;
-use gost_ws::{Header, HeaderBytes, Mask};
-
-use super::scratch;
+use gost_core::{
+    buffer::{Buffer, LARGE, USUAL},
+    stream::Stream,
+};
+use gost_ws::{Header, HeaderBytes, MAX_HEADER, Mask};
 
 /// How many slices of a vectored write are passed on.
 pub(super) const SLICES: usize = 8;
+
+/// The most payload of a frame that is masked: what a buffer takes.
+pub(super) const MASKED: usize = LARGE;
+
+const _: () = assert!(MAX_HEADER < 1024, "a buffer has room for a header");
 
 /// A frame on its way.
 #[derive(Clone, Copy)]
@@ -56,10 +62,10 @@ impl Frame {
             let count = 1 + cut(&mut slices[1..], bufs, most);
             Pin::new(inner).poll_write_vectored(cx, &slices[..count])
         } else {
-            scratch::with(|room| {
-                let length = fill(room, header, self.mask, bufs, most);
-                Pin::new(inner).poll_write(cx, &room[..length])
-            })
+            // What is masked is copied: no connection needs a room of its own for that.
+            let mut room = Buffer::take(most.min(total(bufs)) > USUAL);
+            let length = fill(&mut room, header, self.mask, bufs, most);
+            Pin::new(inner).poll_write(cx, &room[..length])
         };
         let written = ready!(written)?;
         if written == 0 {
@@ -74,6 +80,10 @@ impl Frame {
         }
         Poll::Ready(Ok(of_payload))
     }
+}
+
+pub(super) fn total(bufs: &[IoSlice<'_>]) -> usize {
+    bufs.iter().map(|buf| buf.len()).sum()
 }
 
 /// Copies a header and payload, masked if need be, into `room`; returns how much.

@@ -3,7 +3,6 @@
 mod control;
 mod frame;
 mod keepalive;
-mod scratch;
 
 use std::{
     fmt,
@@ -21,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::{
     control::Control,
-    frame::{Frame, SLICES},
+    frame::{Frame, MASKED, SLICES, total},
     keepalive::{Clock, Due},
 };
 use crate::entropy;
@@ -215,7 +214,7 @@ impl WsStream {
         if closed && self.frame.is_none() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let length: usize = bufs.iter().map(|buf| buf.len()).sum();
+        let length = total(bufs);
         if length == 0 {
             return Poll::Ready(Ok(0));
         }
@@ -225,7 +224,7 @@ impl WsStream {
             }
             let mut frame = self.frame.unwrap_or_else(|| {
                 let most = match self.role {
-                    Role::Client => self.max_frame.min(scratch::PAYLOAD),
+                    Role::Client => self.max_frame.min(MASKED),
                     Role::Server => self.max_frame,
                 };
                 Frame::new(length.min(most), self.key())
