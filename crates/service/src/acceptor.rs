@@ -211,12 +211,16 @@ async fn accept(
     door.listener.accept().await
 }
 
-/// Serves the streams of a session that became a listener, until the session ends.
-pub(crate) async fn accept_streams(shared: Arc<Shared>, mut listener: Box<dyn Listener>) -> Error {
+/// Serves the streams of a session that became a listener on `worker`, until the session ends.
+pub(crate) async fn accept_streams(
+    shared: Arc<Shared>,
+    worker: usize,
+    mut listener: Box<dyn Listener>,
+) -> Error {
     loop {
         limits::quotas(&shared).await;
         match listener.accept().await {
-            Ok(incoming) => spawn(&shared, shared.workers.idlest(), incoming, false),
+            Ok(incoming) => spawn(&shared, shared.workers.near(worker), incoming, false),
             Err(error) => return error,
         }
     }

@@ -45,6 +45,7 @@ pub(crate) async fn serve(
     charge: Charge,
     open: Option<Open>,
 ) {
+    let worker = charge.worker();
     let _place = Place {
         shared: &shared,
         key,
@@ -59,7 +60,7 @@ pub(crate) async fn serve(
         After::Relay(relay) => relay.await,
         After::Streams(streams) => {
             let (listener, _permit, peer) = *streams;
-            let error = accept_streams(shared.clone(), listener).await;
+            let error = accept_streams(shared.clone(), worker, listener).await;
             tracing::debug!(service = %shared.name, client = %peer, "session ended: {error}");
         }
     }

@@ -10,6 +10,9 @@ use std::{
 
 use tokio::{runtime::Handle, sync::Notify};
 
+/// A session's worker serves so many connections more than another before streams go there.
+const FAR_MORE: usize = 64;
+
 /// The runtimes that serve connections: the one of the program, or one for each core.
 ///
 /// With a runtime for each core a connection stays on the thread that accepted it, so that its
@@ -80,6 +83,18 @@ impl Workers {
         loads.min_by_key(|(_, load)| *load).map_or(0, |(i, _)| i)
     }
 
+    /// Who is to serve a stream of a session: the worker that the session is with, because there a
+    /// stream wakes no other thread, unless it has far more connections than another.
+    pub(crate) fn near(&self, session: usize) -> usize {
+        let idlest = self.idlest();
+        let load = |worker: usize| self.0.workers[worker].load.load(SeqCst);
+        if load(session) > load(idlest) + FAR_MORE {
+            idlest
+        } else {
+            session
+        }
+    }
+
     /// Waits until a worker has no more than its share of the connections. It may have some more
     /// than others: who accepts first is chance, and evens out.
     pub(crate) async fn turn(&self, worker: usize) {
@@ -144,6 +159,13 @@ pub(crate) struct Charge {
     worker: usize,
 }
 
+impl Charge {
+    /// Whose load it is part of.
+    pub(crate) const fn worker(&self) -> usize {
+        self.worker
+    }
+}
+
 impl Drop for Charge {
     fn drop(&mut self) {
         self.workers.0.workers[self.worker]
@@ -181,6 +203,21 @@ mod tests {
         assert!(turn.as_mut().now_or_never().is_none(), "3, 1, 1");
         drop(second);
         assert!(turn.as_mut().now_or_never().is_some(), "its own may end");
+    }
+
+    #[tokio::test]
+    async fn streams_stay_with_their_session_unless_it_has_far_more_than_others() {
+        let workers = three();
+        let mut streams = Vec::new();
+        for _ in 0..=FAR_MORE {
+            assert_eq!(workers.near(1), 1);
+            streams.push(workers.charge(1));
+        }
+        assert_eq!(workers.near(1), 0);
+        streams.push(workers.charge(0));
+        assert_eq!(workers.near(1), 2);
+        streams.push(workers.charge(2));
+        assert_eq!(workers.near(1), 1);
     }
 
     #[tokio::test]
