@@ -1,11 +1,13 @@
 //! Who may, and where to: by whole configurations, from the client's side.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context as _, Result, ensure};
-use gost_testkit::{PATIENCE, ports};
+use gost_testkit::{PATIENCE, ports, tcp, udp};
 use gost_tests::{Gost, curl, gost, gost_output, through, web};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream, UdpSocket},
 };
 
 /// An HTTP and SOCKS proxy with `more` keys of the service, and other sections.
@@ -314,4 +316,91 @@ async fn connections_at_once_and_per_second_are_bounded_and_the_service_goes_on(
         "no limit"
     );
     Ok(())
+}
+
+/// A connection from an address, that moves much in both directions until it is ended.
+async fn busy(from: &str, port: u16) -> Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from.parse::<Ipv4Addr>()?, 0).into())?;
+    let to = (Ipv4Addr::LOCALHOST, port).into();
+    let mut stream = tokio::time::timeout(PATIENCE, socket.connect(to)).await??;
+    tokio::time::timeout(PATIENCE, rounds(&mut stream, 40)).await??;
+    Ok(stream)
+}
+
+/// Sends blocks and gets them back: so many that they go through a pipe at last.
+async fn rounds(stream: &mut TcpStream, count: usize) -> Result<()> {
+    let (block, mut back) = (vec![7; 32 * 1024], vec![0; 32 * 1024]);
+    for _ in 0..count {
+        stream.write_all(&block).await?;
+        stream.read_exact(&mut back).await?;
+    }
+    Ok(())
+}
+
+/// Waits for the end of a connection, that says no more.
+async fn ended(stream: &mut TcpStream) -> Result<()> {
+    let end = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 1])).await;
+    ensure!(
+        matches!(end.context("it goes on")?, Ok(0) | Err(_)),
+        "it goes on"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_no_longer_admitted_is_cut_off() -> Result<()> {
+    let (port, flows) = (ports::tcp(), ports::udp());
+    let echo = tcp::Server::start(tcp::Behaviour::Echo).await?;
+    let datagrams = udp::Server::start(udp::Behaviour::Echo).await?;
+    let folder = tempfile::tempdir()?;
+    let list = folder.path().join("list");
+    std::fs::write(&list, "10.0.0.0/8\n")?;
+    let config = |more: &str| {
+        format!(
+            "services:
+- {{name: s, addr: '127.0.0.1:{port}', admission: a, handler: {{type: tcp}}, forwarder: {{nodes: [{{name: n, addr: '{}'}}]}}}}
+- {{name: u, addr: '127.0.0.1:{flows}', admission: a, handler: {{type: udp}}, listener: {{type: udp}}, forwarder: {{nodes: [{{name: n, addr: '{}'}}]}}}}
+admissions: [{{name: a, matchers: [{more}], file: {{path: '{{folder}}/list'}}}}]
+",
+            echo.address(),
+            datagrams.address(),
+        )
+    };
+    let gost = Gost::start_in(folder, &config(""), port).await?;
+    let (mut stays, mut goes) = (
+        busy("127.0.0.1", port).await?,
+        busy("127.0.0.2", port).await?,
+    );
+    let flow = UdpSocket::bind("127.0.0.2:0").await?;
+    flow.connect((Ipv4Addr::LOCALHOST, flows)).await?;
+    let answered = async || -> Result<bool> {
+        flow.send(b"ping").await?;
+        let wait = std::time::Duration::from_millis(100);
+        Ok(tokio::time::timeout(wait, flow.recv(&mut [0; 9]))
+            .await
+            .is_ok())
+    };
+    let until = async |wanted: bool| -> Result<()> {
+        let waiting = async {
+            while answered().await? != wanted {}
+            anyhow::Ok(())
+        };
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        waited.with_context(|| format!("datagrams: never {wanted}"))?
+    };
+    until(true).await?;
+
+    std::fs::write(&list, "10.0.0.0/8\n127.0.0.2\n")?;
+    ended(&mut goes).await?;
+    until(false).await?;
+    tokio::time::timeout(PATIENCE, rounds(&mut stays, 4)).await??;
+    ensure!(busy("127.0.0.2", port).await.is_err(), "it comes back");
+    gost.process.line("no longer admitted").await?;
+
+    // A configuration that is read again counts for those who are there, too.
+    gost.reload(&config("127.0.0.1")).await?;
+    ended(&mut stays).await?;
+    std::fs::write(&list, "10.0.0.0/8\n")?;
+    until(true).await
 }

@@ -4,7 +4,11 @@ use std::{fmt, future::Future, pin::Pin};
 
 use async_trait::async_trait;
 
-use crate::{addr::Addr, conn::Conn, error::Result};
+use crate::{
+    addr::{Addr, Network},
+    conn::{Conn, Io},
+    error::Result,
+};
 
 /// A future that owns all it needs.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -68,6 +72,21 @@ impl Incoming {
         Self {
             peer,
             finish: Finish::Later(Box::pin(finish)),
+        }
+    }
+
+    /// Over what the other end has come, as far as it is known yet.
+    pub fn network(&self) -> Network {
+        match &self.finish {
+            Finish::Now(accepted) => match &**accepted {
+                Accepted::One(conn) => match (&conn.io, &self.peer) {
+                    (Io::Packet(_), _) => Network::Udp,
+                    (_, Addr::Path(_)) => Network::Unix,
+                    _ => Network::Tcp,
+                },
+                Accepted::Many(_) => Network::Tcp,
+            },
+            Finish::Later(_) => Network::Tcp,
         }
     }
 

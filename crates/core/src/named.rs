@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     fmt,
     marker::PhantomData,
+    net::IpAddr,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -210,13 +211,21 @@ impl Authenticator for Ref<dyn Authenticator> {
     }
 }
 
-/// A removed admission admits nobody.
+/// A removed admission admits nobody. Those whom it admitted stay.
 impl Admission for Ref<dyn Admission> {
     fn admit<'a>(&'a self, network: Network, from: &'a Addr, asker: &'a Asker) -> Answer<'a, bool> {
         let Ok(now) = self.get() else {
             return Answer::Now(false);
         };
         Answer::later(async move { now.admit(network, from, asker).await })
+    }
+
+    fn version(&self) -> u64 {
+        self.get().map_or(0, |now| now.version())
+    }
+
+    fn lets_stay(&self, client: IpAddr) -> bool {
+        self.get().map_or(true, |now| now.lets_stay(client))
     }
 }
 

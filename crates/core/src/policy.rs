@@ -109,6 +109,19 @@ pub trait Authenticator: Send + Sync + 'static {
 pub trait Admission: Send + Sync + 'static {
     /// True when the address may connect.
     fn admit<'a>(&'a self, network: Network, from: &'a Addr, asker: &'a Asker) -> Answer<'a, bool>;
+
+    /// Another number whenever the rules are others, so that those who are connected already are
+    /// judged again; 0, the default, for who judges only those who come.
+    fn version(&self) -> u64 {
+        0
+    }
+
+    /// False when one who was admitted may not stay, as far as that is known without asking
+    /// anybody.
+    fn lets_stay(&self, client: IpAddr) -> bool {
+        let _ = client;
+        true
+    }
 }
 
 /// What a [`Bypass`] is asked about.

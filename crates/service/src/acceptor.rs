@@ -228,7 +228,7 @@ pub(crate) async fn accept_streams(
 
 /// Starts the task of a connection. Those that are streams of another one are not `counted`.
 fn spawn(shared: &Arc<Shared>, worker: usize, incoming: Incoming, counted: bool) {
-    let key = shared.live.reserve();
+    let key = shared.live.reserve(&incoming.peer);
     let charge = shared.workers.charge(worker);
     let serving = shared.serving.load();
     let stats = serving.stats.as_ref().filter(|_| counted);

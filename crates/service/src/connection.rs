@@ -54,7 +54,7 @@ pub(crate) async fn serve(
     };
     // The box is freed before the long wait: parser, buffers and futures of the handshake must
     // not stay for as long as the connection does.
-    let after = Box::pin(prepare(shared.clone(), incoming)).await;
+    let after = Box::pin(prepare(shared.clone(), incoming, key)).await;
     match after {
         After::Nothing => {}
         After::Relay(relay) => relay.await,
@@ -88,11 +88,12 @@ enum After {
 }
 
 /// Handshake, admission, handler.
-async fn prepare(shared: Arc<Shared>, incoming: Incoming) -> After {
+async fn prepare(shared: Arc<Shared>, incoming: Incoming, key: usize) -> After {
     let start = Instant::now();
     let serving = shared.serving.load_full();
     let peer = incoming.peer.clone();
-    let permit = match admit(&serving, &shared.name, &peer).await {
+    let network = incoming.network();
+    let permit = match admit(&serving, &shared.name, network, &peer).await {
         Ok(permit) => permit,
         Err(error) => {
             tracing::debug!(service = %shared.name, client = %peer, "{error}");
@@ -117,11 +118,12 @@ async fn prepare(shared: Arc<Shared>, incoming: Incoming) -> After {
     };
     let source = conn.meta.source();
     serving.records.client(&source);
-    if source != peer
-        && let Err(error) = ask_admission(&serving, &shared.name, &source).await
-    {
-        tracing::debug!(service = %shared.name, client = %source, "{error}");
-        return After::Nothing;
+    if source != peer {
+        shared.live.is_of(key, &source);
+        if let Err(error) = ask_admission(&serving, &shared.name, network, &source).await {
+            tracing::debug!(service = %shared.name, client = %source, "{error}");
+            return After::Nothing;
+        }
     }
     let record = Record {
         id: SessionId::next(),
@@ -221,8 +223,13 @@ fn failed(serving: &Serving, record: &Record, traffic: Option<&Traffic>, error: 
 }
 
 /// What is asked before anything is read from a connection.
-async fn admit(serving: &Serving, service: &Arc<str>, peer: &Addr) -> Result<Option<ConnPermit>> {
-    ask_admission(serving, service, peer).await?;
+async fn admit(
+    serving: &Serving,
+    service: &Arc<str>,
+    network: Network,
+    peer: &Addr,
+) -> Result<Option<ConnPermit>> {
+    ask_admission(serving, service, network, peer).await?;
     let Some(ip) = ip_of(peer) else {
         return Ok(None);
     };
@@ -240,7 +247,12 @@ async fn admit(serving: &Serving, service: &Arc<str>, peer: &Addr) -> Result<Opt
     }
 }
 
-async fn ask_admission(serving: &Serving, service: &Arc<str>, from: &Addr) -> Result<()> {
+async fn ask_admission(
+    serving: &Serving,
+    service: &Arc<str>,
+    network: Network,
+    from: &Addr,
+) -> Result<()> {
     if serving.policies.admissions.is_empty() {
         return Ok(());
     }
@@ -250,7 +262,7 @@ async fn ask_admission(serving: &Serving, service: &Arc<str>, from: &Addr) -> Re
         ..Asker::default()
     };
     for admission in &serving.policies.admissions {
-        if !admission.admit(Network::Tcp, from, &asker).await {
+        if !admission.admit(network, from, &asker).await {
             return Err(Error::new(Why::Denied, "not admitted"));
         }
     }

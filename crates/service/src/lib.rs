@@ -32,6 +32,7 @@ mod serving;
 mod session;
 mod stats;
 mod status;
+mod staying;
 mod workers;
 
 pub use queue::Queue;

@@ -4,13 +4,17 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use gost_core::{addr::Addr, listener::Listener};
-use tokio::sync::watch;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+};
 
 use crate::{
     acceptor::Acceptors,
     live::Live,
     serving::Serving,
     status::{Keeper, State, Status},
+    staying,
     workers::Workers,
 };
 
@@ -24,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) live: Live,
     pub(crate) status: Keeper,
     pub(crate) workers: Workers,
+    /// Told when connections are served differently.
+    pub(crate) changed: Notify,
 }
 
 impl Shared {
@@ -40,6 +46,8 @@ pub struct Service {
     addr: Addr,
     closed: watch::Receiver<bool>,
     acceptors: Acceptors,
+    /// Ends the connections of those who may not stay.
+    _staying: JoinSet<()>,
 }
 
 impl Service {
@@ -66,7 +74,10 @@ impl Service {
             serving: ArcSwap::new(serving.into()),
             live: Live::default(),
             workers: workers.clone(),
+            changed: Notify::new(),
         });
+        let mut staying = JoinSet::new();
+        staying.spawn(staying::watch(shared.clone()));
         let (close, closed) = watch::channel(false);
         let acceptors = Acceptors::new(shared.clone(), &close);
         shared.set_state(State::Running);
@@ -75,6 +86,7 @@ impl Service {
             addr: Addr::Any,
             closed,
             acceptors,
+            _staying: staying,
         };
         service.listen_with(listener);
         service
@@ -105,9 +117,11 @@ impl Service {
         self.shared.serving.load_full()
     }
 
-    /// Serves new connections differently; those that are open keep what they have.
+    /// Serves new connections differently; those that are open keep what they have, if their
+    /// clients are still admitted.
     pub fn serve_with(&self, serving: impl Into<Arc<Serving>>) {
         self.shared.serving.store(serving.into());
+        self.shared.changed.notify_one();
     }
 
     /// Takes connections from another listener; those that are open go on, and those that wait

@@ -1,6 +1,12 @@
 //! A list of client addresses.
 
-use std::sync::Arc;
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use gost_core::{
     addr::{Addr, Network},
@@ -43,7 +49,12 @@ struct List {
     clients: IpSet,
     /// Nothing is missing.
     is_whole: bool,
+    /// No other list has it.
+    version: u64,
 }
+
+/// How many lists there have been.
+static LISTS: AtomicU64 = AtomicU64::new(0);
 
 impl Table {
     /// Loads a list; its host names are resolved by the system. One without addresses is left out,
@@ -76,6 +87,7 @@ impl Table {
                 Ok(List {
                     clients: clients.addresses().await,
                     is_whole,
+                    version: LISTS.fetch_add(1, Relaxed) + 1,
                 })
             })
         };
@@ -86,21 +98,27 @@ impl Table {
         })
     }
 
-    fn admits(&self, from: &Addr) -> bool {
+    fn admits(&self, client: Option<IpAddr>) -> bool {
         let list = self.list.load();
         if !list.is_whole && !self.whitelist {
             return false;
         }
-        let listed = from
-            .ip()
-            .is_some_and(|addr| list.clients.contains(addr.ip()));
-        listed == self.whitelist
+        let is_listed = client.is_some_and(|ip| list.clients.contains(ip));
+        is_listed == self.whitelist
     }
 }
 
 impl Admission for Table {
     fn admit<'a>(&'a self, _: Network, from: &'a Addr, _: &'a Asker) -> Answer<'a, bool> {
-        Answer::Now(self.admits(from))
+        Answer::Now(self.admits(from.ip().map(|addr| addr.ip())))
+    }
+
+    fn version(&self) -> u64 {
+        self.list.load().version
+    }
+
+    fn lets_stay(&self, client: IpAddr) -> bool {
+        self.admits(Some(client))
     }
 }
 
@@ -131,26 +149,33 @@ mod tests {
             ("[::1]:1", false),
             ("", false),
         ] {
-            let from = Addr::parse(from).unwrap();
+            let from = Addr::parse(from).unwrap().ip().map(|addr| addr.ip());
             assert_eq!(
-                table(false, listed).await.unwrap().admits(&from),
+                table(false, listed).await.unwrap().admits(from),
                 !is_listed,
-                "{from}"
+                "{from:?}"
             );
             assert_eq!(
-                table(true, listed).await.unwrap().admits(&from),
+                table(true, listed).await.unwrap().admits(from),
                 is_listed,
-                "{from}"
+                "{from:?}"
             );
-            assert!(table(false, &[]).await.unwrap().admits(&from));
-            assert!(!table(true, &[]).await.unwrap().admits(&from));
+            assert!(table(false, &[]).await.unwrap().admits(from));
+            assert!(!table(true, &[]).await.unwrap().admits(from));
         }
+    }
+
+    #[tokio::test]
+    async fn every_list_has_another_version() {
+        let (one, other) = (table(false, &[]).await, table(false, &[]).await);
+        let (one, other) = (one.unwrap().version(), other.unwrap().version());
+        assert!(one != 0 && other != 0 && one != other);
     }
 
     #[tokio::test]
     async fn names_stand_for_their_addresses() {
         let local = table(true, &["localhost"]).await.unwrap();
-        assert!(local.admits(&Addr::parse("127.0.0.1:1").unwrap()));
+        assert!(local.admits(Some([127, 0, 0, 1].into())));
         for bad in ["10.0.0.0/33", "*.example.com", "1.2.3.4:80", "", "a b"] {
             assert!(table(false, &[bad]).await.is_err(), "{bad}");
         }
