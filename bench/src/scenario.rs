@@ -166,6 +166,23 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         }],
     },
     Scenario {
+        name: "policies",
+        title: "SOCKS5 proxy with five policies: admission, bypass, and limits of connections, rates and bytes",
+        entry: Entry::Socks5,
+        hop: Hop::None,
+        gost: &[&[
+            "-L",
+            "socks5://127.0.0.1:{listen}?admission=10.0.0.0/8&bypass=10.0.0.0/8&climiter=100000\
+             &rlimiter=10000000&limiter.in=900TB&limiter.out=900TB",
+        ]],
+        others: &[Contestant {
+            label: "ours without",
+            program: Program::Ours,
+            commands: &[&["-L", "socks5://127.0.0.1:{listen}"]],
+            files: &[],
+        }],
+    },
+    Scenario {
         name: "http",
         title: "HTTP proxy (CONNECT)",
         entry: Entry::HttpConnect,
