@@ -207,6 +207,9 @@ impl Authenticator for Ref<dyn Authenticator> {
         let Ok(now) = self.get() else {
             return Answer::Now(None);
         };
+        if let Answer::Now(known) = now.authenticate(given, asker) {
+            return Answer::Now(known);
+        }
         Answer::later(async move { now.authenticate(given, asker).await })
     }
 }
@@ -217,6 +220,9 @@ impl Admission for Ref<dyn Admission> {
         let Ok(now) = self.get() else {
             return Answer::Now(false);
         };
+        if let Answer::Now(known) = now.admit(network, from, asker) {
+            return Answer::Now(known);
+        }
         Answer::later(async move { now.admit(network, from, asker).await })
     }
 
@@ -243,6 +249,9 @@ impl Bypass for Ref<dyn Bypass> {
         let Ok(now) = self.get() else {
             return Answer::Now(true);
         };
+        if let Answer::Now(known) = now.contains(query, asker) {
+            return Answer::Now(known);
+        }
         Answer::later(async move { now.contains(query, asker).await })
     }
 }

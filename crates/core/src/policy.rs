@@ -22,7 +22,8 @@ use crate::{
     session::SessionId,
 };
 
-/// The answer of a policy: there already, or on its way.
+/// The answer of a policy: there already, or on its way. One that is on its way sets out when it is
+/// polled, so that whoever wants only an answer that is there already may drop it.
 pub enum Answer<'a, T> {
     /// There already.
     Now(T),
