@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use gost_core::{
     addr::Addr,
     error::{Error, Phase, Result, Side, Why},
+    outbound::Ask,
     policy::Family,
     routing::Names,
 };
@@ -14,16 +15,17 @@ use gost_core::{
 /// Only names are looked up. Without an entry in the table and without a resolver the address
 /// stays as it is, so that whoever dials it in the end, possibly a node, resolves it; the answer
 /// is never empty. A resolver that has no answer is an error about the target.
-pub async fn addresses(names: &Names, addr: &Addr) -> Result<Vec<Addr>> {
+pub async fn addresses(names: &Names, addr: &Addr, ask: &Ask) -> Result<Vec<Addr>> {
     let Addr::Name(name, port) = addr else {
         return Ok(vec![addr.clone()]);
     };
-    if name.is_empty() {
+    if name.is_empty() || (names.hosts.is_none() && names.resolver.is_none()) {
         return Ok(vec![addr.clone()]);
     }
+    let asker = ask.asker();
     let with_port = |ips: Vec<IpAddr>| ips.into_iter().map(|ip| Addr::Ip((ip, *port).into()));
     if let Some(hosts) = &names.hosts
-        && let Some(found) = hosts.lookup(name, Family::Any).await
+        && let Some(found) = hosts.lookup(name, Family::Any, &asker).await
         && !found.is_empty()
     {
         return Ok(with_port(found).collect());
@@ -32,7 +34,7 @@ pub async fn addresses(names: &Names, addr: &Addr) -> Result<Vec<Addr>> {
         return Ok(vec![addr.clone()]);
     };
     let found = resolver
-        .resolve(name, Family::Any)
+        .resolve(name, Family::Any, &asker)
         .await
         .map_err(|e| e.phase(Phase::Resolve).side(Side::Target))?;
     if found.is_empty() {

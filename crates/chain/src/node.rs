@@ -191,7 +191,7 @@ impl Member {
             let transport = node.transport.as_ref().ok_or_else(|| {
                 Error::new(Why::Unsupported, "it has no transport").phase(Phase::Dial)
             })?;
-            let found = names::addresses(&node.names, &node.addr.addr).await?;
+            let found = names::addresses(&node.names, &node.addr.addr, ask).await?;
             let dial = async |found: Addr| {
                 let addr = NodeAddr {
                     addr: found,

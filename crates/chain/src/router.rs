@@ -126,7 +126,7 @@ impl Router {
     ) -> Result<Conn, Failed> {
         let mut ask = self.attempt(ask);
         ask.host.get_or_insert_with(|| to.addr.clone());
-        let resolving = names::addresses(&self.names, &to.addr);
+        let resolving = names::addresses(&self.names, &to.addr, &ask);
         let found = ask.within("resolve", &to.addr, resolving).await;
         let found = found.map_err(|e| e.phase(Phase::Resolve).side(Side::Target))?;
         let targets = allowed(found, to, &ask).await?;

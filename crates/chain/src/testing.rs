@@ -254,7 +254,12 @@ impl Table {
 }
 
 impl HostMapper for Table {
-    fn lookup<'a>(&'a self, host: &'a str, _: Family) -> Answer<'a, Option<Vec<std::net::IpAddr>>> {
+    fn lookup<'a>(
+        &'a self,
+        host: &'a str,
+        _: Family,
+        _: &'a Asker,
+    ) -> Answer<'a, Option<Vec<std::net::IpAddr>>> {
         Answer::Now(self.find(host))
     }
 }
@@ -264,6 +269,7 @@ impl Resolver for Table {
         &'a self,
         host: &'a str,
         _: Family,
+        _: &'a Asker,
     ) -> Answer<'a, Result<Vec<std::net::IpAddr>>> {
         let unknown = || Error::new(Why::Unresolved, format!("resolve {host}"));
         Answer::Now(self.find(host).ok_or_else(unknown))

@@ -9,8 +9,7 @@ use crate::{
     conn::Conn,
     error::{Error, Result, Why},
     listener::Listener,
-    policy::Bypass,
-    session::SessionId,
+    policy::{Asker, Bypass},
 };
 
 /// A way out.
@@ -41,20 +40,25 @@ pub struct Ask {
     pub host: Option<Addr>,
     /// The rules that every address must pass to which a name resolves here.
     pub bypass: Option<Arc<dyn Bypass>>,
-    /// Whose request it is.
-    pub session: SessionId,
+    /// Whom policies on the way are asked about; nothing when it is for none of our clients.
+    pub asker: Option<Arc<Asker>>,
 }
 
 impl fmt::Debug for Ask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ask")
-            .field("session", &self.session)
+            .field("asker", &self.asker)
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }
 }
 
 impl Ask {
+    /// Whom policies on the way are asked about.
+    pub fn asker(&self) -> Arc<Asker> {
+        self.asker.clone().unwrap_or_default()
+    }
+
     /// Runs `work` under the deadline; being late is a [`Why::TimedOut`] that says what was
     /// attempted on what.
     pub async fn within<T>(

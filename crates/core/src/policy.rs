@@ -173,13 +173,23 @@ pub enum Family {
 /// Turns names into addresses.
 pub trait Resolver: Send + Sync + 'static {
     /// All addresses of a host, the preferred ones first; never an empty list.
-    fn resolve<'a>(&'a self, host: &'a str, family: Family) -> Answer<'a, Result<Vec<IpAddr>>>;
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        family: Family,
+        asker: &'a Asker,
+    ) -> Answer<'a, Result<Vec<IpAddr>>>;
 }
 
 /// A table of names, asked before any resolver.
 pub trait HostMapper: Send + Sync + 'static {
     /// The addresses of a host; `None` when the table does not have it.
-    fn lookup<'a>(&'a self, host: &'a str, family: Family) -> Answer<'a, Option<Vec<IpAddr>>>;
+    fn lookup<'a>(
+        &'a self,
+        host: &'a str,
+        family: Family,
+        asker: &'a Asker,
+    ) -> Answer<'a, Option<Vec<IpAddr>>>;
 }
 
 /// Takes records.
@@ -235,11 +245,16 @@ pub trait Observer: Send + Sync + 'static {
 
 /// Knows which tunnel a host name leads to.
 pub trait Ingress: Send + Sync + 'static {
-    /// The endpoint of a host.
-    fn rule<'a>(&'a self, host: &'a str) -> Answer<'a, Option<String>>;
+    /// The endpoint of a host, which may have a port.
+    fn rule<'a>(&'a self, host: &'a str, asker: &'a Asker) -> Answer<'a, Option<String>>;
 
     /// Leads a host to an endpoint; false when this table can't be written.
-    fn set_rule<'a>(&'a self, host: &'a str, endpoint: &'a str) -> Answer<'a, bool>;
+    fn set_rule<'a>(
+        &'a self,
+        host: &'a str,
+        endpoint: &'a str,
+        asker: &'a Asker,
+    ) -> Answer<'a, bool>;
 }
 
 /// A service as others can find it.
@@ -302,6 +317,13 @@ pub enum LimitScope<'a> {
 pub trait TrafficLimiter: Send + Sync + 'static {
     /// What limits the bytes of a scope; no meter when nothing does.
     fn meter(&self, scope: LimitScope<'_>, asker: &Asker) -> Meter;
+
+    /// The same, where what others say about a scope counts for so long before they are asked
+    /// again.
+    fn meter_kept(&self, scope: LimitScope<'_>, asker: &Asker, time: Duration) -> Meter {
+        let _ = time;
+        self.meter(scope, asker)
+    }
 }
 
 /// A number of bytes that may be used up, possibly within a time. As a meter it counts those of a
@@ -341,10 +363,45 @@ pub struct QuotaState {
     pub blocked: bool,
 }
 
+/// What a [`Rewriter`] is told about a body, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BodyFacts {
+    /// Whose it is.
+    pub session: Option<SessionId>,
+    /// Which way it goes: `In` for that of a request, `Out` for that of a response.
+    pub direction: Option<Direction>,
+    /// What was requested.
+    pub uri: String,
+    /// Which part of a stream of events it is.
+    pub event: Option<EventPart>,
+}
+
+/// A part of a stream of server-sent events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventPart {
+    /// What it is.
+    pub phase: EventPhase,
+    /// The number of the event, from 0.
+    pub index: u64,
+    /// The stream broke off.
+    pub is_broken: bool,
+}
+
+/// What a part of a stream of events is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventPhase {
+    /// The first event.
+    Start,
+    /// Another one.
+    Event,
+    /// What follows the last one; its body is empty.
+    End,
+}
+
 /// Changes the bodies of requests and responses.
 pub trait Rewriter: Send + Sync + 'static {
     /// The new body.
-    fn rewrite<'a>(&'a self, body: Bytes, about: &'a Asker) -> Answer<'a, Result<Bytes>>;
+    fn rewrite<'a>(&'a self, body: Bytes, about: &'a BodyFacts) -> Answer<'a, Result<Bytes>>;
 }
 
 /// Something kept for a while.
@@ -384,8 +441,9 @@ pub struct OsRoute {
 
 /// A routing table of a virtual network.
 pub trait OsRouter: Send + Sync + 'static {
-    /// The route to a destination.
-    fn route<'a>(&'a self, destination: &'a str) -> Answer<'a, Option<OsRoute>>;
+    /// The route to a destination, in one of several networks where whoever knows the routes has
+    /// several: `id` is which, such as that of a tunnel, or empty.
+    fn route<'a>(&'a self, destination: &'a str, id: &'a str) -> Answer<'a, Option<OsRoute>>;
 }
 
 /// A number that only grows, or one that goes up and down.

@@ -205,11 +205,7 @@ impl Request {
             target: target.clone(),
             host: ask.host.clone(),
             hash: ask.hash.clone(),
-            asker: Asker {
-                client: ask.client.map(Addr::from).unwrap_or_default(),
-                session: ask.session,
-                ..Asker::default()
-            },
+            asker: Asker::clone(&ask.asker()),
             ..Self::default()
         }
     }

@@ -8,7 +8,7 @@ use gost_core::{
     options::Options,
     policy::{
         Admission, Authenticator, Bypass, ConnLimiter, Discovery, HostMapper, Ingress, Observer,
-        OsRouter, Quota, RateLimiter, Recorder, Resolver, TrafficLimiter,
+        OsRouter, Quota, RateLimiter, Recorder, Resolver, Rewriter, TrafficLimiter,
     },
     registry::{Kind, Registry},
     routing::{Chain, Hop},
@@ -118,6 +118,9 @@ impl<'a> Builder<'a> {
         }
         for observer in &config.observers {
             named.keep::<dyn Observer>(&observer.name, &before);
+        }
+        for rewriter in &config.rewriters {
+            named.keep::<dyn Rewriter>(&rewriter.name, &before);
         }
         for hop in &config.hops {
             named.keep::<dyn Hop>(&hop.name, &before);

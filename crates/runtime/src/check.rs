@@ -101,9 +101,7 @@ impl Check<'_> {
                 }
             )*};
         }
-        refuse!(
-            rewriters => "rewriters", caches => "caches"
-        );
+        refuse!(caches => "caches");
         for limiter in config.climiters.iter().chain(&*config.rlimiters) {
             if limiter.plugin.is_some() {
                 let what = "there are no plugins for limits of connections";
@@ -137,6 +135,10 @@ impl Check<'_> {
     fn service(&mut self, service: &Service) {
         self.options::<ServiceOptions>(&service.metadata);
         self.stray_references(service);
+        if !service.rewriter.trim().is_empty() {
+            let what = "no handler changes bodies by it: ignored";
+            self.problems.push(service.place.warning("rewriter", what));
+        }
         let handler = service.handler.clone().unwrap_or_else(|| Handler {
             place: service.place.clone(),
             ..Handler::default()

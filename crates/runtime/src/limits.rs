@@ -8,31 +8,37 @@ use std::{
     time::Duration,
 };
 
-use gost_config::{self as config, Place, Problem};
+use gost_config::{self as config, Place, Problem, Severity};
 use gost_core::{
     build::Ref,
     error::Result as CoreResult,
     meter::{Allowance, Direction, Meter, Metering},
     options,
     policy::{Answer, Asker, LimitScope, Quota, QuotaState, TrafficLimiter},
-    values::{Value, Values},
+    values::{FromValue as _, Value, Values},
 };
 
-use crate::{builder::Builder, policies::Fields};
+use crate::{
+    builder::{Builder, read},
+    policies::Fields,
+};
 
 options! {
     /// Keys of whoever names a limiter of traffic.
     pub struct LimiterKeys {
-        /// Limit only what is of this scope: `service` for all together, or `conn` for each
-        /// connection and address.
+        /// Limit only what is of this scope: `service` for all together, `conn` for each
+        /// connection and address, `client` for what a handler limits.
         scope: String = String::new(), "limiter.scope";
-        /// Without effect: the limits that a plugin set are used for 30s, and those of a table
-        /// count at once when they change.
+        /// For how long a plugin's answer counts before it is asked again; a second at least. The
+        /// limits of a table count at once when they change.
         refresh: Duration = Duration::from_secs(30), "limiter.refreshInterval";
         /// How long what nobody uses may be remembered. It is forgotten anyway.
         cleanup: Duration = Duration::from_mins(1), "limiter.cleanupInterval";
     }
 }
+
+/// What may be limited alone; the first is all.
+const SCOPES: [&str; 4] = ["", "service", "conn", "client"];
 
 /// What is odd about limits: those that limit nobody where they are named.
 pub(crate) fn check(config: &config::Config, problems: &mut Vec<Problem>) {
@@ -53,6 +59,22 @@ pub(crate) fn check(config: &config::Config, problems: &mut Vec<Problem>) {
         )
     };
     for service in &config.services {
+        let of_handler = service.handler.iter().map(|handler| &handler.metadata);
+        for values in of_handler.chain([&service.metadata]) {
+            let Some(entry) = values.find("limiter.scope") else {
+                continue;
+            };
+            let scope = String::from_value(&entry.value).unwrap_or_default();
+            if !SCOPES.contains(&scope.trim()) {
+                // It would limit nothing.
+                problems.push(Problem::new(
+                    Severity::Error,
+                    entry.mark.to_string(),
+                    entry.key.clone(),
+                    format!("{scope:?} is none of service, conn and client"),
+                ));
+            }
+        }
         let Some(handler) = &service.handler else {
             continue;
         };
@@ -146,7 +168,7 @@ impl Builder<'_> {
         service: &config::Service,
         keys: &LimiterKeys,
     ) -> Result<Meter, Problem> {
-        let found = self.traffic(&service.limiter, &service.place)?;
+        let found = self.traffic(&service.limiter, &service.place, keys)?;
         let asker = Asker {
             service: service.name.as_str().into(),
             ..Asker::default()
@@ -163,7 +185,7 @@ impl Builder<'_> {
         service: &config::Service,
         keys: &LimiterKeys,
     ) -> Result<Option<Arc<dyn TrafficLimiter>>, Problem> {
-        let found = self.traffic(&service.limiter, &service.place)?;
+        let found = self.traffic(&service.limiter, &service.place, keys)?;
         Ok(found.filter(|_| keys.has("conn")))
     }
 
@@ -172,16 +194,20 @@ impl Builder<'_> {
         &self,
         handler: &config::Handler,
     ) -> Result<Option<Arc<dyn TrafficLimiter>>, Problem> {
-        self.traffic(&handler.limiter, &handler.place)
+        let keys: LimiterKeys = read(&handler.metadata);
+        let found = self.traffic(&handler.limiter, &handler.place, &keys)?;
+        Ok(found.filter(|_| keys.has("client")))
     }
 
     fn traffic(
         &self,
         name: &str,
         place: &Place,
+        keys: &LimiterKeys,
     ) -> Result<Option<Arc<dyn TrafficLimiter>>, Problem> {
         let found = self.by_name::<dyn TrafficLimiter>(name, place, "limiter")?;
-        Ok(found.map(|named| Arc::new(NamedTraffic(named)) as _))
+        let time = keys.refresh;
+        Ok(found.map(|named| Arc::new(NamedTraffic { named, time }) as _))
     }
 
     /// The quotas that a service names, none of which may be used up.
@@ -205,12 +231,17 @@ impl LimiterKeys {
 }
 
 /// A limiter of traffic by its name.
-struct NamedTraffic(Ref<dyn TrafficLimiter>);
+#[derive(Clone)]
+struct NamedTraffic {
+    named: Ref<dyn TrafficLimiter>,
+    /// For how long the answer of a plugin counts.
+    time: Duration,
+}
 
 impl TrafficLimiter for NamedTraffic {
     fn meter(&self, scope: LimitScope<'_>, asker: &Asker) -> Meter {
         Meter::new(Arc::new(Current {
-            named: self.0.clone(),
+            limiter: self.clone(),
             scope: Scope::from(scope),
             asker: asker.clone(),
             held: Mutex::default(),
@@ -221,7 +252,7 @@ impl TrafficLimiter for NamedTraffic {
 /// The meter of whatever limiter has the name now. Who is under one that is removed stays under
 /// it; who comes later moves nothing.
 struct Current {
-    named: Ref<dyn TrafficLimiter>,
+    limiter: NamedTraffic,
     scope: Scope,
     asker: Asker,
     /// Of one connection, so that nobody waits for it; made and dropped with each, which an
@@ -265,7 +296,7 @@ impl Scope {
 impl Current {
     /// Does something with the meter; nothing where there is none.
     fn with<T>(&self, what: impl FnOnce(&Meter) -> T) -> Option<T> {
-        let named = self.named.load();
+        let named = self.limiter.named.load();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(now) = named.as_ref()
             && held
@@ -274,7 +305,7 @@ impl Current {
         {
             *held = Some(Held {
                 of: Arc::clone(&**now),
-                meter: now.meter(self.scope.borrow(), &self.asker),
+                meter: now.meter_kept(self.scope.borrow(), &self.asker, self.limiter.time),
             });
         }
         Some(what(&held.as_ref()?.meter))
@@ -292,7 +323,7 @@ impl Metering for Current {
     }
 
     fn of_one(&self) -> Option<Meter> {
-        Some(NamedTraffic(self.named.clone()).meter(self.scope.borrow(), &self.asker))
+        Some(self.limiter.meter(self.scope.borrow(), &self.asker))
     }
 }
 

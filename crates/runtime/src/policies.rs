@@ -228,11 +228,19 @@ impl Builder<'_> {
 struct NamedHosts(Ref<dyn HostMapper>);
 
 impl HostMapper for NamedHosts {
-    fn lookup<'a>(&'a self, host: &'a str, family: Family) -> Answer<'a, Option<Vec<IpAddr>>> {
-        match self.0.get() {
-            Ok(now) => Answer::later(async move { now.lookup(host, family).await }),
-            Err(_) => Answer::Now(None),
+    fn lookup<'a>(
+        &'a self,
+        host: &'a str,
+        family: Family,
+        asker: &'a Asker,
+    ) -> Answer<'a, Option<Vec<IpAddr>>> {
+        let Ok(now) = self.0.get() else {
+            return Answer::Now(None);
+        };
+        if let Answer::Now(known) = now.lookup(host, family, asker) {
+            return Answer::Now(known);
         }
+        Answer::later(async move { now.lookup(host, family, asker).await })
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use gost_config::{self as config, Place, Problem};
 use gost_core::{
     build::Ref,
-    policy::{Answer, Family, Resolver},
+    policy::{Answer, Asker, Family, Resolver},
     routing::Names,
     values::{Mark, Value, Values},
 };
@@ -102,9 +102,10 @@ impl Resolver for NamedResolver {
         &'a self,
         host: &'a str,
         family: Family,
+        asker: &'a Asker,
     ) -> Answer<'a, gost_core::Result<Vec<IpAddr>>> {
         match self.0.get() {
-            Ok(now) => Answer::later(async move { now.resolve(host, family).await }),
+            Ok(now) => Answer::later(async move { now.resolve(host, family, asker).await }),
             Err(error) => Answer::Now(Err(error)),
         }
     }

@@ -1,11 +1,11 @@
-//! Ingresses, routers and service discovery: sections that only tunnels and virtual networks refer
-//! to.
+//! Ingresses, routers, service discovery and rewriters: sections that only tunnels, virtual networks
+//! and whatever changes HTTP messages refer to.
 
 use std::sync::Arc;
 
 use gost_config::{self as config, Problem};
 use gost_core::{
-    policy::{Discovery, Ingress, OsRouter},
+    policy::{Discovery, Ingress, OsRouter, Rewriter},
     values::Value,
 };
 
@@ -31,6 +31,14 @@ impl Builder<'_> {
             let made = self.only_plugin::<dyn Discovery>(&sd.name, plugin, &sd.place);
             match made.await {
                 Ok(made) => self.fill::<dyn Discovery>(&sd.name, made),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for rewriter in &self.config.rewriters {
+            let plugin = rewriter.plugin.as_ref();
+            let made = self.only_plugin::<dyn Rewriter>(&rewriter.name, plugin, &rewriter.place);
+            match made.await {
+                Ok(made) => self.fill::<dyn Rewriter>(&rewriter.name, made),
                 Err(problem) => problems.push(problem),
             }
         }

@@ -115,7 +115,7 @@ impl ServiceSession {
             hash: Some(hash.into()),
             host: Some(target.addr.clone()),
             bypass: self.serving.policies.bypass.clone(),
-            session: self.record.id,
+            asker: Some(Arc::new(self.record.asker())),
         }
     }
 
@@ -283,12 +283,15 @@ impl SessionOps for ServiceSession {
         self.settled();
         let socket = gost_net::udp::bind_at(at, None)?;
         let names = self.serving.policies.names.clone();
-        let allowed = address_check(&self.serving, self.record.asker());
+        let asker = Arc::new(self.record.asker());
+        let allowed = address_check(&self.serving, Asker::clone(&asker));
         let resolve = Arc::new(
             move |addr: &Addr| -> BoxFuture<'static, Result<SocketAddr>> {
                 let (names, addr, allowed) = (names.clone(), addr.clone(), allowed.clone());
+                let asker = asker.clone();
                 Box::pin(async move {
-                    let found = gost_net::sockets::resolve(&addr, &names, Family::Any).await?;
+                    let resolving = gost_net::sockets::resolve(&addr, &names, Family::Any, &asker);
+                    let found = resolving.await?;
                     match allowed {
                         Some(allowed) if !allowed(&found.into()).await => Err(forbidden(&addr)),
                         _ => Ok(found),
@@ -304,7 +307,8 @@ impl SessionOps for ServiceSession {
     }
 
     async fn resolve(&self, addr: &Addr) -> Result<SocketAddr> {
-        gost_net::sockets::resolve(addr, &self.serving.policies.names, Family::Any).await
+        let names = &self.serving.policies.names;
+        gost_net::sockets::resolve(addr, names, Family::Any, &self.record.asker()).await
     }
 
     fn is_direct(&self) -> bool {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use gost_core::{
     error::Result,
-    policy::{Answer, Family, HostMapper},
+    policy::{Answer, Asker, Family, HostMapper},
 };
 use gost_loader::{RedisKind, Reloading};
 
@@ -37,7 +37,12 @@ impl LoadedTable {
 }
 
 impl HostMapper for LoadedTable {
-    fn lookup<'a>(&'a self, host: &'a str, family: Family) -> Answer<'a, Option<Vec<IpAddr>>> {
+    fn lookup<'a>(
+        &'a self,
+        host: &'a str,
+        family: Family,
+        _: &'a Asker,
+    ) -> Answer<'a, Option<Vec<IpAddr>>> {
         Answer::Now(self.0.load().addresses(host, family))
     }
 }

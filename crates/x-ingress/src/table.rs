@@ -6,7 +6,7 @@ use gost_core::{
     addr::Addr,
     error::{Error, Result, Why},
     options,
-    policy::{Answer, Ingress},
+    policy::{Answer, Asker, Ingress},
     values::{FromValue, Value},
 };
 use gost_loader::{Entry, RedisKind, Reloading, SourceOptions};
@@ -150,11 +150,11 @@ fn halves<'a>(entry: &Entry<'a>) -> Option<(&'a str, &'a str)> {
 }
 
 impl Ingress for LoadedTable {
-    fn rule<'a>(&'a self, host: &'a str) -> Answer<'a, Option<String>> {
+    fn rule<'a>(&'a self, host: &'a str, _: &'a Asker) -> Answer<'a, Option<String>> {
         Answer::Now(self.0.load().find(host).map(str::to_owned))
     }
 
-    fn set_rule<'a>(&'a self, _: &'a str, _: &'a str) -> Answer<'a, bool> {
+    fn set_rule<'a>(&'a self, _: &'a str, _: &'a str, _: &'a Asker) -> Answer<'a, bool> {
         Answer::Now(false)
     }
 }
@@ -214,16 +214,17 @@ mod tests {
         };
         options.rules.0 = vec![inline("both.test"), inline("inline.test")];
         let table = LoadedTable::new("ingress i", &options).await.unwrap();
+        let asker = Asker::default();
         for (host, wanted) in [
             ("www.file.test", Some("loaded")),
             ("both.test", Some("file")),
             ("inline.test:80", Some("inline")),
             ("lonely.test", None),
         ] {
-            assert_eq!(table.rule(host).await.as_deref(), wanted, "{host}");
+            assert_eq!(table.rule(host, &asker).await.as_deref(), wanted, "{host}");
         }
-        assert!(!table.set_rule("new.test", "x").await);
-        assert_eq!(table.rule("new.test").await, None);
+        assert!(!table.set_rule("new.test", "x", &asker).await);
+        assert_eq!(table.rule("new.test", &asker).await, None);
     }
 
     #[test]

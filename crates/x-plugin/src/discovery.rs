@@ -76,10 +76,13 @@ impl Discovery for PluginDiscovery {
 pub(crate) struct PluginRouter(pub(crate) Arc<Client>);
 
 impl OsRouter for PluginRouter {
-    fn route<'a>(&'a self, destination: &'a str) -> Answer<'a, Option<OsRoute>> {
+    fn route<'a>(&'a self, destination: &'a str, id: &'a str) -> Answer<'a, Option<OsRoute>> {
         Answer::later(async move {
-            let dst = destination.to_owned();
-            let reply = self.0.call(GetRouteRequest { dst }).await.ok()?;
+            let question = GetRouteRequest {
+                dst: destination.to_owned(),
+                id: id.to_owned(),
+            };
+            let reply = self.0.call(question).await.ok()?;
             (!reply.dst.is_empty()).then_some(OsRoute {
                 destination: reply.dst,
                 gateway: reply.gateway,

@@ -51,6 +51,17 @@ pub(crate) fn as_base64<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S
     serializer.serialize_str(&STANDARD.encode(bytes))
 }
 
+#[expect(clippy::ref_option, reason = "serde hands it over like that")]
+pub(crate) fn perhaps_as_base64<S: Serializer>(
+    bytes: &Option<Bytes>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match bytes {
+        Some(bytes) => as_base64(bytes, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 pub(crate) fn from_base64<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Bytes>, D::Error> {

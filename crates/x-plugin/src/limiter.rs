@@ -18,10 +18,12 @@ use tokio::time::Instant;
 
 use crate::{bucket::Bucket, client::Client, messages::LimitRequest};
 
-/// How long an answer holds.
+/// How long an answer counts when nobody says how long.
 const REFRESH: Duration = Duration::from_secs(30);
-/// How soon one is asked again that has not answered.
-const RETRY: Duration = Duration::from_secs(1);
+/// The shortest time for which one counts.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// How soon one is asked again that has not answered, in nanoseconds.
+const RETRY: u64 = 1_000_000_000;
 /// How soon those look again who wait for the first answer.
 const LOOK: Duration = Duration::from_millis(5);
 /// How many are remembered before those are forgotten that nobody uses.
@@ -51,7 +53,10 @@ impl PluginLimiter {
     }
 
     fn limits(&self, scope: &'static str, asker: &Asker, client: &str) -> Arc<Limits> {
+        // Of a connection it is known, and so it is of a client, who has one; not of a service.
+        let network = if scope == "service" { "" } else { "tcp" };
         let question = LimitRequest {
+            network: network.to_owned(),
             client: client.to_owned(),
             src: asker.client.to_string(),
             service: asker.service.to_string(),
@@ -81,11 +86,17 @@ impl PluginLimiter {
 
 impl TrafficLimiter for PluginLimiter {
     fn meter(&self, scope: LimitScope<'_>, asker: &Asker) -> Meter {
+        self.meter_kept(scope, asker, REFRESH)
+    }
+
+    fn meter_kept(&self, scope: LimitScope<'_>, asker: &Asker, time: Duration) -> Meter {
         let limits = match scope {
             LimitScope::Service => self.shared("service", asker, None),
             LimitScope::Client(client) => self.shared("client", asker, Some(client)),
             LimitScope::Conn(_) => self.limits("conn", asker, &asker.user),
         };
+        let time = u64::try_from(time.max(SHORTEST).as_nanos()).unwrap_or(u64::MAX);
+        limits.holds.store(time, Relaxed);
         limits.refresh();
         Meter::new(limits)
     }
@@ -102,6 +113,8 @@ struct Limits {
     start: Instant,
     /// When to ask again, in nanoseconds since `start`.
     next: AtomicU64,
+    /// For how many nanoseconds an answer counts.
+    holds: AtomicU64,
     /// True once there was an answer, or none in time.
     is_known: AtomicBool,
     is_asking: AtomicBool,
@@ -127,6 +140,7 @@ impl Limits {
             output: Bucket::new(),
             start: Instant::now(),
             next: AtomicU64::new(0),
+            holds: AtomicU64::new(0),
             is_known: AtomicBool::new(false),
             is_asking: AtomicBool::new(false),
         })
@@ -156,11 +170,10 @@ impl Limits {
                     // Zero and less is no limit.
                     limits.input.set(u64::try_from(reply.input).unwrap_or(0));
                     limits.output.set(u64::try_from(reply.output).unwrap_or(0));
-                    REFRESH
+                    limits.holds.load(Relaxed)
                 }
                 Err(_) => RETRY,
             };
-            let holds = u64::try_from(holds.as_nanos()).unwrap_or(u64::MAX);
             limits
                 .next
                 .store(limits.now().saturating_add(holds), Relaxed);

@@ -254,6 +254,9 @@ pub(crate) struct AddressesReply {
 pub(crate) struct GetRuleRequest {
     #[prost(string, tag = "1")]
     pub(crate) host: String,
+    #[prost(string, tag = "2")]
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) service: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
@@ -362,6 +365,9 @@ pub(crate) struct RecordRequest {
 pub(crate) struct GetRouteRequest {
     #[prost(string, tag = "1")]
     pub(crate) dst: String,
+    #[prost(string, tag = "2")]
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) id: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
@@ -403,9 +409,10 @@ pub(crate) struct GetServiceReply {
 
 #[derive(Clone, PartialEq, prost::Message, Serialize)]
 pub(crate) struct RewriteRequest {
-    #[prost(bytes = "bytes", tag = "1")]
-    #[serde(serialize_with = "json::as_base64")]
-    pub(crate) data: Bytes,
+    /// Absent for what follows the last event of a stream.
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    #[serde(serialize_with = "json::perhaps_as_base64")]
+    pub(crate) data: Option<Bytes>,
     #[prost(bytes = "bytes", tag = "2")]
     #[serde(serialize_with = "json::as_base64")]
     pub(crate) metadata: Bytes,

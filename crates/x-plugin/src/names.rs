@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use gost_core::{
     error::{Error, Phase, Result, Why},
-    policy::{Answer, Family, HostMapper, Ingress, Resolver},
+    policy::{Answer, Asker, Family, HostMapper, Ingress, Resolver},
 };
 
 use crate::{
@@ -39,12 +39,17 @@ fn network(family: Family) -> String {
 pub(crate) struct PluginHosts(pub(crate) Arc<Client>);
 
 impl HostMapper for PluginHosts {
-    fn lookup<'a>(&'a self, host: &'a str, family: Family) -> Answer<'a, Option<Vec<IpAddr>>> {
+    fn lookup<'a>(
+        &'a self,
+        host: &'a str,
+        family: Family,
+        asker: &'a Asker,
+    ) -> Answer<'a, Option<Vec<IpAddr>>> {
         Answer::later(async move {
             let question = LookupRequest {
                 network: network(family),
                 host: host.to_owned(),
-                client: String::new(),
+                client: asker.user.clone(),
             };
             // The original does not look at `ok` either.
             let found = addresses(&self.0.call(question).await.ok()?.ips, family);
@@ -57,12 +62,17 @@ impl HostMapper for PluginHosts {
 pub(crate) struct PluginResolver(pub(crate) Arc<Client>);
 
 impl Resolver for PluginResolver {
-    fn resolve<'a>(&'a self, host: &'a str, family: Family) -> Answer<'a, Result<Vec<IpAddr>>> {
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        family: Family,
+        asker: &'a Asker,
+    ) -> Answer<'a, Result<Vec<IpAddr>>> {
         Answer::later(async move {
             let question = ResolveRequest {
                 network: network(family),
                 host: host.to_owned(),
-                client: String::new(),
+                client: asker.user.clone(),
             };
             let reply = self.0.ask(question).await;
             let reply = reply.map_err(|e| e.why_set(Why::Unresolved).phase(Phase::Resolve))?;
@@ -86,22 +96,28 @@ impl Resolver for PluginResolver {
 pub(crate) struct PluginIngress(pub(crate) Arc<Client>);
 
 impl Ingress for PluginIngress {
-    fn rule<'a>(&'a self, host: &'a str) -> Answer<'a, Option<String>> {
+    fn rule<'a>(&'a self, host: &'a str, asker: &'a Asker) -> Answer<'a, Option<String>> {
         Answer::later(async move {
             let question = GetRuleRequest {
                 host: host.to_owned(),
+                service: asker.service.to_string(),
             };
             let reply = self.0.call(question).await.ok()?;
             (!reply.endpoint.is_empty()).then_some(reply.endpoint)
         })
     }
 
-    fn set_rule<'a>(&'a self, host: &'a str, endpoint: &'a str) -> Answer<'a, bool> {
+    fn set_rule<'a>(
+        &'a self,
+        host: &'a str,
+        endpoint: &'a str,
+        asker: &'a Asker,
+    ) -> Answer<'a, bool> {
         Answer::later(async move {
             let question = SetRuleRequest {
                 host: host.to_owned(),
                 endpoint: endpoint.to_owned(),
-                service: String::new(),
+                service: asker.service.to_string(),
             };
             self.0.call(question).await.is_ok_and(|reply| reply.ok)
         })

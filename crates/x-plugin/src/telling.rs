@@ -5,8 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gost_core::{
     error::Result,
-    policy::{Answer, Asker, Event, Observer, Recorder, Rewriter, Stats},
+    meter::Direction,
+    policy::{Answer, BodyFacts, Event, EventPhase, Observer, Recorder, Rewriter, Stats},
 };
+use serde_json::Value;
 
 use crate::{
     client::{Client, Protocol},
@@ -94,17 +96,51 @@ fn counters(stats: Stats) -> StatsMessage {
     }
 }
 
+/// What is known of a body, under the names of the protocol.
+fn facts(about: &BodyFacts) -> Value {
+    let mut facts = serde_json::Map::new();
+    let mut set = |key: &str, value: Value| facts.insert(key.to_owned(), value);
+    if let Some(session) = about.session {
+        set("sid", session.to_string().into());
+    }
+    if let Some(direction) = about.direction {
+        let name = match direction {
+            Direction::In => "request",
+            Direction::Out => "response",
+        };
+        set("direction", name.into());
+    }
+    if !about.uri.is_empty() {
+        set("uri", about.uri.as_str().into());
+    }
+    if let Some(part) = about.event {
+        let phase = match part.phase {
+            EventPhase::Start => "start",
+            EventPhase::Event => "event",
+            EventPhase::End => "end",
+        };
+        set("sse_phase", phase.into());
+        set("event_index", part.index.into());
+        if part.is_broken {
+            set("stream_error", true.into());
+        }
+    }
+    Value::Object(facts)
+}
+
 /// Bodies that a plugin changes. One that does not answer is an error, but an HTTP status other
 /// than 200 leaves a body as it is.
 pub(crate) struct PluginRewriter(pub(crate) Arc<Client>);
 
 impl Rewriter for PluginRewriter {
-    fn rewrite<'a>(&'a self, body: Bytes, about: &'a Asker) -> Answer<'a, Result<Bytes>> {
+    fn rewrite<'a>(&'a self, body: Bytes, about: &'a BodyFacts) -> Answer<'a, Result<Bytes>> {
         Answer::later(async move {
-            let metadata = serde_json::json!({ "sid": about.session.to_string() });
+            let is_end = about
+                .event
+                .is_some_and(|part| part.phase == EventPhase::End);
             let question = RewriteRequest {
-                data: body.clone(),
-                metadata: metadata.to_string().into(),
+                data: (!is_end).then(|| body.clone()),
+                metadata: facts(about).to_string().into(),
             };
             match self.0.call(question).await {
                 Ok(reply) if reply.ok => Ok(reply.data.unwrap_or(body)),

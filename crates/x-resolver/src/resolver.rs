@@ -6,7 +6,7 @@ use futures_util::future::{Either, select};
 use gost_core::{
     build::Build,
     error::{Error, Phase, Result, Why},
-    policy::{Answer, Family, Resolver},
+    policy::{Answer, Asker, Family, Resolver},
 };
 use gost_dns::message::Kind;
 use gost_matcher::normalized;
@@ -180,7 +180,12 @@ fn wanted(server: &Server, family: Family) -> Option<(Kind, bool)> {
 }
 
 impl Resolver for DnsResolver {
-    fn resolve<'a>(&'a self, host: &'a str, family: Family) -> Answer<'a, Result<Vec<IpAddr>>> {
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        family: Family,
+        _: &'a Asker,
+    ) -> Answer<'a, Result<Vec<IpAddr>>> {
         if let Ok(ip) = host.parse() {
             return Answer::Now(Ok(vec![ip]));
         }

@@ -131,7 +131,7 @@ impl LoadedTable {
 }
 
 impl OsRouter for LoadedTable {
-    fn route<'a>(&'a self, destination: &'a str) -> Answer<'a, Option<OsRoute>> {
+    fn route<'a>(&'a self, destination: &'a str, _: &'a str) -> Answer<'a, Option<OsRoute>> {
         Answer::Now(self.0.load().find(destination).cloned())
     }
 }
@@ -191,7 +191,7 @@ mod tests {
             ("192.168.0.1", Some("file")),
             ("lonely", None),
         ] {
-            let found = table.route(destination).await;
+            let found = table.route(destination, "").await;
             let found = found.map(|route| route.gateway);
             assert_eq!(found.as_deref(), gateway, "{destination}");
         }

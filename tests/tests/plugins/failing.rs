@@ -46,10 +46,12 @@ async fn each_kind_has_its_rule() -> Result<()> {
         ensure!(bypass.contains(&query, &asker).await, "{row}");
         ensure!(!bypass.leads_around(&query, &asker).await, "{row}");
         let hosts = plugin.made::<dyn HostMapper>("hosts", timeout).await?;
-        let found = hosts.lookup("a.hosts.test", Family::Any).await;
+        let found = hosts.lookup("a.hosts.test", Family::Any, &asker).await;
         ensure!(found.is_none(), "{row}: {found:?}");
         let resolver = plugin.made::<dyn Resolver>("resolver", timeout).await?;
-        let found = resolver.resolve("a.resolver.test", Family::Any).await;
+        let found = resolver
+            .resolve("a.resolver.test", Family::Any, &asker)
+            .await;
         let reason = found.err().map(|error| error.to_string());
         let wanted = match (protocol, mode) {
             (_, "slow") => "no answer within 300ms",

@@ -8,9 +8,9 @@ use gost_core::{
     addr::{Addr, Network, Target},
     meter::{Allowance, Direction},
     policy::{
-        Admission, Asker, Authenticator, Bypass, BypassQuery, Credentials, Discovered, Discovery,
-        Event, Family, HostMapper, Ingress, LimitScope, Observer, OsRouter, Recorder, Resolver,
-        Rewriter, Stats, TrafficLimiter,
+        Admission, Asker, Authenticator, BodyFacts, Bypass, BypassQuery, Credentials, Discovered,
+        Discovery, Event, Family, HostMapper, Ingress, LimitScope, Observer, OsRouter, Recorder,
+        Resolver, Rewriter, Stats, TrafficLimiter,
     },
     routing::{NodeSource, Request},
 };
@@ -90,41 +90,65 @@ async fn names_tunnels_and_routes() -> Result<()> {
         let Some(plugin) = Plugin::start(protocol, "", &[("NODE", node)]).await? else {
             return Ok(());
         };
-        let local = vec!["127.0.0.1".parse()?];
+        let (local, asker) = (vec!["127.0.0.1".parse()?], asker());
         let hosts = plugin.made::<dyn HostMapper>("hosts", "10s").await?;
-        ensure!(hosts.lookup("a.hosts.test", Family::V4).await == Some(local.clone()));
-        ensure!(hosts.lookup("a.hosts.test", Family::V6).await.is_none());
-        ensure!(hosts.lookup("a.test", Family::Any).await.is_none());
+        ensure!(hosts.lookup("a.hosts.test", Family::V4, &asker).await == Some(local.clone()));
+        ensure!(
+            hosts
+                .lookup("a.hosts.test", Family::V6, &asker)
+                .await
+                .is_none()
+        );
+        ensure!(hosts.lookup("a.test", Family::Any, &asker).await.is_none());
         plugin
-            .asked("hosts", says(&json!({"host": "a.test", "network": "ip"})))
+            .asked(
+                "hosts",
+                says(&json!({"host": "a.test", "network": "ip", "client": "alice"})),
+            )
             .await?;
         let resolver = plugin.made::<dyn Resolver>("resolver", "10s").await?;
-        ensure!(resolver.resolve("a.resolver.test", Family::Any).await? == local);
-        ensure!(resolver.resolve("a.test", Family::Any).await.is_err());
+        ensure!(
+            resolver
+                .resolve("a.resolver.test", Family::Any, &asker)
+                .await?
+                == local
+        );
+        ensure!(
+            resolver
+                .resolve("a.test", Family::Any, &asker)
+                .await
+                .is_err()
+        );
         plugin
-            .asked("resolver", says(&json!({"host": "a.test"})))
+            .asked(
+                "resolver",
+                says(&json!({"host": "a.test", "client": "alice"})),
+            )
             .await?;
 
         let ingress = plugin.made::<dyn Ingress>("ingress", "10s").await?;
-        let endpoint = ingress.rule("a.test:80").await;
+        let endpoint = ingress.rule("a.test:80", &asker).await;
         ensure!(
             endpoint.as_deref() == Some("tunnel of a.test:80"),
             "{endpoint:?}"
         );
-        ensure!(ingress.set_rule("a.test", "t").await);
+        ensure!(ingress.set_rule("a.test", "t", &asker).await);
         plugin
             .asked(
                 "ingress-set",
-                says(&json!({"host": "a.test", "endpoint": "t"})),
+                says(&json!({"host": "a.test", "endpoint": "t", "service": "s1"})),
             )
             .await?;
         let router = plugin.made::<dyn OsRouter>("router", "10s").await?;
-        let route = router.route("10.0.0.1").await;
+        let route = router.route("10.0.0.1", "t1").await;
         ensure!(route.is_some_and(|route| route.gateway == "gateway of 10.0.0.1"));
+        plugin
+            .asked("router", says(&json!({"dst": "10.0.0.1", "id": "t1"})))
+            .await?;
         let nodes = plugin.made::<dyn NodeSource>("hop", "10s").await?;
         let request = Request {
             target: Target::tcp(Addr::from_host("a.test", 80)),
-            asker: asker(),
+            asker: asker.clone(),
             ..Request::default()
         };
         let chosen = nodes.choose(&request).await?.unwrap_or_default();
@@ -202,10 +226,18 @@ async fn what_is_told_changed_and_limited() -> Result<()> {
         );
 
         let rewriter = plugin.made::<dyn Rewriter>("rewriter", "10s").await?;
+        let about = BodyFacts {
+            direction: Some(Direction::Out),
+            uri: "/page".to_owned(),
+            ..BodyFacts::default()
+        };
         let body = rewriter
-            .rewrite(Bytes::from_static(b"body"), &asker)
+            .rewrite(Bytes::from_static(b"body"), &about)
             .await?;
         ensure!(body == "BODY");
+        // {"direction":"response","uri":"/page"}
+        let wanted = json!({"metadata": "eyJkaXJlY3Rpb24iOiJyZXNwb25zZSIsInVyaSI6Ii9wYWdlIn0="});
+        plugin.asked("rewriter", says(&wanted)).await?;
 
         let limiter = plugin.made::<dyn TrafficLimiter>("limiter", "10s").await?;
         let meter = limiter.meter(LimitScope::Client("alice"), &asker);

@@ -1,9 +1,16 @@
 //! Plugins of whole configurations, from the client's side.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
-use gost_testkit::{ports, process::Signal};
+use gost_testkit::{PATIENCE, ports, process::Signal, tcp};
 use gost_tests::{Gost, curl, gost, through, web};
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 
 use crate::{BOTH, Plugin, says};
 
@@ -160,6 +167,98 @@ async fn names_that_a_plugin_resolves() -> Result<()> {
     Ok(())
 }
 
+/// Whoever is asked on a client's behalf is told who that is.
+#[tokio::test(flavor = "multi_thread")]
+async fn plugins_are_told_whose_request_it_is() -> Result<()> {
+    let (web, node) = (web(b"hello").await?, ports::tcp());
+    let _node = gost(&["-L", &format!("relay://127.0.0.1:{node}")], node).await?;
+    for protocol in BOTH {
+        let json = format!(r#"{{"addr":"127.0.0.1:{node}","connector":{{"type":"relay"}}}}"#);
+        let Some(plugin) = Plugin::start(protocol, "", &[("NODE", &json)]).await? else {
+            return Ok(());
+        };
+        let port = ports::tcp();
+        let of = |kind: &str| plugin.section(kind, ", timeout: 10s");
+        let sections = format!(
+            "authers: [{{name: a, auths: [{{username: bob, password: secret}}]}}]
+bypasses: [{{name: b, {}}}]
+hosts: [{{name: h, {}}}]
+resolvers: [{{name: r, {}}}]
+chains: [{{name: c, hops: [{{name: h, bypass: b, nodes: [{{name: n, addr: '127.0.0.1:{node}', bypass: b, connector: {{type: relay}}}}]}}, {{name: p, {}}}]}}]",
+            of("bypass"),
+            of("hosts"),
+            of("resolver"),
+            of("hop"),
+        );
+        let service = "  bypass: b
+  hosts: h
+  resolver: r
+  handler: {type: auto, auther: a, chain: c}";
+        let _gost = start(port, service, &sections).await?;
+        let proxy = format!("socks5h://bob:secret@127.0.0.1:{port}");
+        let got = through(&proxy, &format!("http://www.resolver.test:{web}/")).await?;
+        ensure!(got.starts_with("hello200"), "{protocol}: {got}");
+        let bob = says(&json!({"client": "bob"}));
+        let bob_here = says(&json!({"client": "bob", "service": "proxy"}));
+        plugin.asked("hosts", &bob).await?;
+        plugin.asked("resolver", &bob).await?;
+        let is_from_here = |asked: &Value| {
+            let src = asked["src"].as_str().unwrap_or_default();
+            bob(asked) && src.starts_with("127.0.0.1:")
+        };
+        plugin.asked("hop", is_from_here).await?;
+        // By name, by the address that the name has, and again for a hop and its node.
+        for (question, _) in plugin.questions("bypass") {
+            ensure!(bob_here(&question), "{protocol}: {question}");
+        }
+        let by_address = json!({"addr": format!("127.0.0.1:{web}")});
+        plugin.asked("bypass", says(&by_address)).await?;
+        ensure!(plugin.questions("bypass").len() >= 4, "{protocol}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_asked_again_for_limits_as_often_as_is_said() -> Result<()> {
+    for protocol in BOTH {
+        let Some(plugin) = Plugin::start(protocol, "", &[("LIMIT", "30000")]).await? else {
+            return Ok(());
+        };
+        let (port, target) = (
+            ports::tcp(),
+            tcp::Server::start(tcp::Behaviour::Echo).await?,
+        );
+        let sections = format!("limiters: [{{name: l, {}}}]", plugin.section("limiter", ""));
+        let service = format!(
+            "  handler: {{type: tcp, limiter: l, metadata: {{limiter.refreshInterval: 1h}}}}
+  limiter: l
+  metadata: {{limiter.refreshInterval: 1s, limiter.scope: conn}}
+  forwarder: {{nodes: [{{name: n, addr: '{}'}}]}}",
+            target.address()
+        );
+        let _gost = start(port, &service, &sections).await?;
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let scope = |name: &str| {
+            let questions = plugin.questions("limiter").into_iter();
+            questions
+                .filter(|(asked, _)| asked["scope"] == name)
+                .count()
+        };
+        let asked = async {
+            while scope("conn") < 3 {
+                stream.write_all(b"x").await?;
+                stream.read_exact(&mut [0]).await?;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            anyhow::Ok(())
+        };
+        timeout(PATIENCE, asked).await??;
+        ensure!(scope("client") == 1, "{protocol}: {}", scope("client"));
+        ensure!(scope("service") == 0, "{protocol}: {}", scope("service"));
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn traffic_that_a_plugin_limits() -> Result<()> {
     static PAGE: [u8; 90_000] = [b'x'; 90_000];
@@ -237,8 +336,11 @@ async fn tables_of_tunnels_and_routes_are_built() -> Result<()> {
 routers:
 - {name: r1, routes: [{dst: 10.0.0.0/8, gateway: 10.0.0.1}, {net: 11.0.0.0/8, gateway: g}]}
 - {name: r2, plugin: {addr: '127.0.0.1:1'}}
-sds: [{name: s1, plugin: {type: HTTP, addr: 'http://127.0.0.1:1/'}}]";
-    let _gost = start(port, "  handler: {type: auto}", sections).await?;
+sds: [{name: s1, plugin: {type: HTTP, addr: 'http://127.0.0.1:1/'}}]
+rewriters: [{name: w1, plugin: {addr: '127.0.0.1:1'}}]";
+    let service = "  handler: {type: auto}\n  rewriter: w1";
+    let gost = start(port, service, sections).await?;
+    gost.process.line("no handler changes bodies by it").await?;
     for (sections, wanted) in [
         (
             "ingresses: [{name: i, rules: [{hostname: a.test}]}]",
@@ -249,6 +351,7 @@ sds: [{name: s1, plugin: {type: HTTP, addr: 'http://127.0.0.1:1/'}}]";
             "gateway",
         ),
         ("sds: [{name: s}]", "plugin"),
+        ("rewriters: [{name: w}]", "plugin"),
         (
             "sds: [{name: s, plugin: {type: carrier pigeon, addr: x}}]",
             "pigeon",

@@ -205,7 +205,7 @@ impl Sockets {
         let conn = conn.with_resolver(Arc::new(move |addr: &Addr| {
             let (names, addr, ask) = (names.clone(), addr.clone(), ask.clone());
             Box::pin(async move {
-                let found = resolve(&addr, &names, Family::Any).await?;
+                let found = resolve(&addr, &names, Family::Any, &ask.asker()).await?;
                 allowed(vec![found], &Target::udp(addr), &ask).await?;
                 Ok(found)
             })
@@ -275,10 +275,7 @@ async fn allowed(found: Vec<SocketAddr>, to: &Target, ask: &Ask) -> Result<Vec<S
         return Ok(found);
     };
     let mut kept = Vec::with_capacity(found.len());
-    let asker = Asker {
-        session: ask.session,
-        ..Asker::default()
-    };
+    let asker = ask.asker();
     for addr in found {
         let target = Target {
             network: to.network,
@@ -303,7 +300,12 @@ async fn allowed(found: Vec<SocketAddr>, to: &Target, ask: &Ask) -> Result<Vec<S
 /// Resolves an address with a table and a resolver, or else the system's; IPv4 first.
 ///
 /// An empty host is this machine.
-pub async fn resolve(addr: &Addr, names: &Names, family: Family) -> Result<SocketAddr> {
+pub async fn resolve(
+    addr: &Addr,
+    names: &Names,
+    family: Family,
+    asker: &Asker,
+) -> Result<SocketAddr> {
     let (name, port) = match addr {
         Addr::Ip(addr) => return Ok(*addr),
         Addr::Name(name, port) if name.is_empty() => return Ok((Ipv4Addr::LOCALHOST, *port).into()),
@@ -316,13 +318,13 @@ pub async fn resolve(addr: &Addr, names: &Names, family: Family) -> Result<Socke
         }
     };
     if let Some(hosts) = &names.hosts
-        && let Some(found) = hosts.lookup(name, family).await
+        && let Some(found) = hosts.lookup(name, family, asker).await
         && let Some(ip) = found.first()
     {
         return Ok((*ip, port).into());
     }
     if let Some(resolver) = &names.resolver {
-        let found = resolver.resolve(name, family).await?;
+        let found = resolver.resolve(name, family, asker).await?;
         return found
             .first()
             .map(|ip| (*ip, port).into())

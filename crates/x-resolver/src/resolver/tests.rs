@@ -130,7 +130,7 @@ fn resolver(servers: &[Nameserver]) -> DnsResolver {
 
 /// The last bytes of what was found; 100 more for IPv6.
 async fn found(resolver: &DnsResolver, host: &str, family: Family) -> Result<Vec<u8>> {
-    let found = resolver.resolve(host, family).await?;
+    let found = resolver.resolve(host, family, &Asker::default()).await?;
     let last = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => ip.octets()[3],
         IpAddr::V6(ip) => 100 + ip.octets()[15],

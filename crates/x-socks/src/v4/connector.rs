@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use gost_core::{
-    policy::{Credentials, Family},
+    policy::{Asker, Credentials, Family},
     prelude::*,
     routing::Names,
 };
@@ -75,7 +75,9 @@ impl Socks4Connector {
         if !self.options.disable_4a {
             return Ok(to.clone());
         }
-        let found = gost_net::sockets::resolve(to, &Names::default(), Family::V4).await?;
+        let found =
+            gost_net::sockets::resolve(to, &Names::default(), Family::V4, &Asker::default())
+                .await?;
         match found {
             SocketAddr::V4(_) => Ok(found.into()),
             SocketAddr::V6(_) => Err(Error::new(
