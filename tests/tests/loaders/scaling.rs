@@ -14,7 +14,7 @@ use super::{passes, until};
 const RELOAD: Duration = Duration::from_secs(1);
 
 /// What a machine that does other things may take to run curl.
-const SLACK: Duration = Duration::from_secs(4);
+const SLACK: Duration = Duration::from_secs(10);
 
 struct Daemon {
     gost: Gost,

@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{echoes, echoes_again, start};
 
-/// A proxy that listens on one port and forwards to another, and cuts what is silent for a second.
+/// A proxy that listens on one port and forwards to another, and cuts what is silent for two seconds.
 async fn proxy(name: &str, folder: &Path, port: u16, to: u16) -> anyhow::Result<Option<Process>> {
     let Some(program) = peers::need(name) else {
         return Ok(None);
@@ -38,7 +38,7 @@ async fn proxy(name: &str, folder: &Path, port: u16, to: u16) -> anyhow::Result<
                        proxy_set_header Upgrade $http_upgrade;\n\
                        proxy_set_header Connection upgrade;\n\
                        proxy_set_header X-Forwarded-For 192.0.2.77;\n\
-                       proxy_read_timeout 1s; proxy_send_timeout 1s;\n\
+                       proxy_read_timeout 2s; proxy_send_timeout 2s;\n\
                      }}\n\
                    }}\n\
                  }}\n"
@@ -53,8 +53,8 @@ async fn proxy(name: &str, folder: &Path, port: u16, to: u16) -> anyhow::Result<
     } else {
         (
             format!(
-                "defaults\n  mode http\n  timeout connect 5s\n  timeout client 1s\n  \
-                 timeout server 1s\n  timeout tunnel 1s\n\
+                "defaults\n  mode http\n  timeout connect 5s\n  timeout client 2s\n  \
+                 timeout server 2s\n  timeout tunnel 2s\n\
                  frontend f\n  bind 127.0.0.1:{port}\n  default_backend b\n\
                  backend b\n  http-request set-header X-Forwarded-For 192.0.2.77\n  \
                  server s 127.0.0.1:{to}\n"
@@ -86,7 +86,7 @@ async fn bytes_pass_and_silence_is_survived() -> anyhow::Result<()> {
             let _client = start(&gost, &["-L", &local, "-F", &forward], entry).await?;
             let stream = echoes(entry, 1_000_000).await?;
             // What is proved is that a longer silence than the proxy allows ends nothing.
-            tokio::time::sleep(Duration::from_millis(2500)).await;
+            tokio::time::sleep(Duration::from_millis(3500)).await;
             drop(echoes_again(stream, 1000).await?);
             if channel == "ws" {
                 server.line("192.0.2.77").await?;

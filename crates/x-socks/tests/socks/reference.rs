@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use gost_core::prelude::*;
@@ -16,6 +17,7 @@ use gost_testkit::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpStream, UdpSocket},
+    time::timeout,
 };
 
 use crate::{
@@ -278,8 +280,21 @@ async fn a_tcp_port_that_we_bind_for_it() {
         let listen = format!("rtcp://127.0.0.1:{port}/{}", target.address());
         let node = format!("socks5://{}?{query}", ours.addr);
         let mut process = start(&program, &["-L", &listen, "-F", &node]);
-        process.ready(port).await.unwrap();
+        process.listening(port).await.unwrap();
         let connect = || TcpStream::connect(("127.0.0.1", port));
+        // It reads on behind the answer that the port is bound, and so loses who comes that soon.
+        let visit = async || {
+            let mut stream = connect().await?;
+            stream.write_all(b"?").await?;
+            stream.read_u8().await
+        };
+        let is_up = async || {
+            matches!(
+                timeout(Duration::from_millis(500), visit()).await,
+                Ok(Ok(_))
+            )
+        };
+        soon(async { while !is_up().await {} }).await;
         let (first, second) = (connect().await.unwrap(), connect().await.unwrap());
         for stream in [second, first] {
             echoes(Conn::stream(stream, Meta::default())).await;
