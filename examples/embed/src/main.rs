@@ -14,6 +14,7 @@ use gost_core::{
 use gost_net::sockets::Sockets;
 use gost_service::{Service, Serving};
 use gost_x_forward::{Forward, ForwardOptions};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long connections may go on after the program was told to end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -46,9 +47,11 @@ async fn main() -> anyhow::Result<()> {
     let mut serving = Serving::new(forward, Arc::new(Sockets::default()));
     serving.forwarder = Some(Arc::new(NodesHop::new("targets", targets)));
 
+    // Asked for before anybody can know that the program is there.
+    let mut interrupted = signal(SignalKind::interrupt())?;
     let service = Service::start("forward", listener, serving);
     println!("listening on {}", service.addr());
-    tokio::signal::ctrl_c().await?;
+    interrupted.recv().await;
     service.stop(DRAIN).await;
     Ok(())
 }
