@@ -114,6 +114,8 @@ pub(crate) struct Arq {
     read: usize,
     /// Segments from `expected` on that can't be read yet, as far as there are any.
     early: VecDeque<Option<Vec<u8>>>,
+    /// The newest time of the peer's that came with data.
+    newest: Option<u32>,
     /// Numbers and times of segments that are to be acknowledged.
     acks: Vec<(u32, u32)>,
     /// When the first of them came.
@@ -154,6 +156,7 @@ impl Arq {
             ready: VecDeque::new(),
             read: 0,
             early: VecDeque::new(),
+            newest: None,
             acks: Vec::new(),
             acks_since: 0,
             tell: false,
@@ -212,7 +215,10 @@ impl Arq {
                     }
                     acks.latest = Some(header.time);
                 }
-                Command::Push => self.take(now, header.number, header.time, data),
+                Command::Push => {
+                    let time = self.clock(header.time, origin);
+                    self.take(now, header.number, time, data);
+                }
                 Command::AskWindow => self.tell = true,
                 Command::TellWindow => {}
             }

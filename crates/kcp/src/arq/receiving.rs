@@ -1,9 +1,24 @@
 //! What is received.
 
-use super::{Arq, Millis, Out, before};
+use super::{Arq, Millis, Origin, Out, before};
 use crate::segment::Header;
 
 impl Arq {
+    /// The time that the acknowledgement of a segment is to say.
+    ///
+    /// It tells the peer how long the way there and back takes. A segment that was recovered has
+    /// been lost on its way, perhaps long ago: what brought it back was sent when the newest of the
+    /// others were.
+    pub(super) fn clock(&mut self, time: u32, origin: Origin) -> u32 {
+        let newest = self.newest.filter(|newest| before(time, *newest));
+        let newest = newest.unwrap_or(time);
+        self.newest = Some(newest);
+        match origin {
+            Origin::Wire => time,
+            Origin::Recovered => newest,
+        }
+    }
+
     /// Takes a segment with data.
     pub(super) fn take(&mut self, now: Millis, number: u32, time: u32, data: &[u8]) {
         let window = self.config.receive_window;

@@ -331,3 +331,26 @@ fn a_window_does_not_leave_at_once() {
     arq.receive(now, &push.encode(), Origin::Wire);
     assert!(arq.wants_send());
 }
+
+#[test]
+fn what_was_recovered_is_acknowledged_with_the_newest_time() {
+    let mut arq = arq(config());
+    let push = |number, time| segment(Command::Push, number, time, 0).encode();
+    assert!(arq.receive(10, &push(1, 5000), Origin::Wire));
+    // Late on the wire is another matter: it took so long.
+    assert!(arq.receive(11, &push(2, 4000), Origin::Wire));
+    assert!(arq.receive(12, &push(0, 1000), Origin::Recovered));
+    let acks = sent(&mut arq, 20);
+    let last = acks.last().unwrap();
+    assert_eq!(
+        (last.command, last.number, last.time),
+        (Command::Ack, 0, 5000)
+    );
+    assert!(arq.receive(13, &push(5, 4500), Origin::Wire));
+    assert!(arq.receive(14, &push(4, 6000), Origin::Recovered));
+    let times: Vec<_> = sent(&mut arq, 30)
+        .iter()
+        .map(|h| (h.number, h.time))
+        .collect();
+    assert_eq!(times, [(5, 4500), (4, 6000)]);
+}

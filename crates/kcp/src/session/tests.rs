@@ -53,15 +53,29 @@ struct Outcome {
     took: u64,
     stats: [Stats; 2],
     datagrams: u64,
+    /// How many milliseconds after they could be written bytes were read, for each time that some
+    /// were.
+    lateness: Vec<u64>,
 }
 
 /// Sends `text` from either end to the other, through a path; panics when it does not get there.
 fn run(configs: [&Config; 2], path: &mut Path, texts: [&[u8]; 2]) -> Outcome {
+    run_slowly(configs, path, texts, (usize::MAX, 1))
+}
+
+/// The same; so many bytes are written at once, and the next after so many milliseconds.
+fn run_slowly(
+    configs: [&Config; 2],
+    path: &mut Path,
+    texts: [&[u8]; 2],
+    (at_once, every): (usize, u64),
+) -> Outcome {
     let start = Instant::now();
     let at = |now: u64| start + Duration::from_millis(now);
     let mut ends = configs.map(|c| Session::new(99, c.clone(), start).unwrap());
     let mut written = [0; 2];
     let mut read = [0; 2];
+    let mut lateness = Vec::new();
     let mut now = 0;
     while read != [texts[1].len(), texts[0].len()] {
         assert!(now < 1_000_000, "no progress: {read:?}");
@@ -75,7 +89,9 @@ fn run(configs: [&Config; 2], path: &mut Path, texts: [&[u8]; 2]) -> Outcome {
         for (i, end) in ends.iter_mut().enumerate() {
             assert!(!end.is_dead());
             let rest = &texts[i][written[i]..];
-            let some = &rest[..rest.len().min(end.writable())];
+            let due = at_once.saturating_mul((now / every) as usize + 1);
+            let some = due.saturating_sub(written[i]).min(end.writable());
+            let some = &rest[..rest.len().min(some)];
             end.write(some);
             written[i] += some.len();
             while !end.peek().is_empty() {
@@ -85,6 +101,8 @@ fn run(configs: [&Config; 2], path: &mut Path, texts: [&[u8]; 2]) -> Outcome {
                 let length = piece.len();
                 end.consume(length);
                 read[i] += length;
+                let written_at = ((read[i] - 1) / at_once) as u64 * every;
+                lateness.push(now - written_at);
             }
             let due = end.next_timeout().is_some_and(|t| t <= at(now));
             if due || end.wants_send() {
@@ -100,7 +118,9 @@ fn run(configs: [&Config; 2], path: &mut Path, texts: [&[u8]; 2]) -> Outcome {
         let timer = timers
             .min()
             .map(|t| t.duration_since(start).as_millis() as u64);
-        let next = arrival.into_iter().chain(timer).min();
+        let write = (written[0] < texts[0].len()).then_some((now / every + 1) * every);
+        let write = write.filter(|_| at_once < usize::MAX);
+        let next = arrival.into_iter().chain(timer).chain(write).min();
         now = next.map_or(now, |next| next.max(now)).max(now);
         if path.flying.is_empty() && next.is_none_or(|next| next <= now) {
             now += 1;
@@ -110,6 +130,7 @@ fn run(configs: [&Config; 2], path: &mut Path, texts: [&[u8]; 2]) -> Outcome {
         took: now,
         stats: ends.map(|end| end.stats()),
         datagrams: path.count,
+        lateness,
     }
 }
 
@@ -190,6 +211,20 @@ fn what_is_late_is_not_taken_for_lost() {
         assert!(again < stats.sent / 10, "{stats:?}");
         // Two windows, and what was lost.
         assert!(outcome.took < 700, "{} ms", outcome.took);
+    }
+}
+
+#[test]
+fn what_is_recovered_late_does_not_slow_down_what_is_lost_later() {
+    let config = Config::default();
+    for seed in 0..5 {
+        let one = text(50_000, seed);
+        let path = &mut Path::new(seed, 10, 30, 5);
+        // Ten messages, which are needed to recover one, take seconds.
+        let outcome = run_slowly([&config, &config], path, [&one, b""], (100, 300));
+        assert!(outcome.stats[1].recovered > 0);
+        let latest = outcome.lateness.into_iter().max().unwrap();
+        assert!(latest < 1000, "a message took {latest} ms");
     }
 }
 
