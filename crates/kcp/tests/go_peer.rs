@@ -12,7 +12,7 @@ use std::{
 
 use gost_kcp::{Cipher, CipherKind, Config, Envelope, Key, Nonces, Opening, Session};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Builds the peer once; `None`, with the reason printed, if that can not be.
 fn peer() -> Option<&'static PathBuf> {
@@ -142,12 +142,12 @@ impl End {
 }
 
 /// Our client at an echo of the peer's.
-fn ours_at_theirs(flags: &str, envelope: Envelope, config: &Config, size: usize) {
+fn ours_at_theirs(flags: &str, envelope: &Envelope, config: &Config, size: usize) {
     let Some(binary) = peer() else { return };
     let (_server, addr) = serve(binary, flags);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(addr).unwrap();
-    let mut end = End::new(socket, envelope, 0xdead_beef, config);
+    let mut end = End::new(socket, envelope.clone(), 0xdead_beef, config);
     let sent: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
         .take(size)
         .collect();
@@ -161,7 +161,7 @@ fn ours_at_theirs(flags: &str, envelope: Envelope, config: &Config, size: usize)
 }
 
 /// A client of the peer's at our echo.
-fn theirs_at_ours(flags: &str, envelope: Envelope, config: &Config, size: usize) {
+fn theirs_at_ours(flags: &str, envelope: &Envelope, config: &Config, size: usize) {
     let Some(binary) = peer() else { return };
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let addr = socket.local_addr().unwrap();
@@ -194,8 +194,9 @@ fn theirs_at_ours(flags: &str, envelope: Envelope, config: &Config, size: usize)
 /// Both ways round.
 fn both(flags: &str, crypt: &str, config: &Config, size: usize) {
     let flags = format!("-key secret -crypt {crypt} {flags}");
-    ours_at_theirs(&flags, envelope(crypt, "secret"), config, size);
-    theirs_at_ours(&flags, envelope(crypt, "secret"), config, size);
+    let envelope = envelope(crypt, "secret");
+    ours_at_theirs(&flags, &envelope, config, size);
+    theirs_at_ours(&flags, &envelope, config, size);
 }
 
 #[test]
