@@ -22,6 +22,7 @@ a table of ratios.
   --idle N              idle connections, for memory [1000; quick: 300]
   --json FILE           the results as JSON [gost-bench.json in target/]
   --logs DIR            keep what the programs say; costs them time
+  --bad-path S          KCP over a path with loss, for S seconds, and nothing else
   --list                list the scenarios
   --help                this text
 ";
@@ -34,6 +35,13 @@ pub(crate) enum Command {
     Help,
     /// List the scenarios.
     List,
+    /// Measure KCP over a bad path only.
+    BadPath {
+        /// Our binary, unless it is the one beside this program.
+        gost: Option<PathBuf>,
+        /// For how long.
+        seconds: f64,
+    },
 }
 
 /// How to measure.
@@ -59,6 +67,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command> {
     let (mut gost, mut rounds, mut seconds, mut idle, mut json, mut logs) =
         (None, None, None, None, None, None);
 
+    let mut bad_path = None;
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         // Both --name VALUE and --name=VALUE.
@@ -78,12 +87,16 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command> {
             "--programs" => programs = value()?.split(',').map(str::to_owned).collect(),
             "--gost" => gost = Some(value()?.into()),
             "--rounds" => rounds = Some(number(&name, &value()?, 1, 1000)?),
-            "--seconds" => seconds = Some(duration(&value()?)?),
+            "--seconds" => seconds = Some(duration(&name, &value()?, 60.0)?),
+            "--bad-path" => bad_path = Some(duration(&name, &value()?, 3600.0)?),
             "--idle" => idle = Some(number(&name, &value()?, 1, 4000)?),
             "--json" => json = Some(value()?.into()),
             "--logs" => logs = Some(value()?.into()),
             _ => bail!("unknown option {name}; --help lists them"),
         }
+    }
+    if let Some(seconds) = bad_path {
+        return Ok(Command::BadPath { gost, seconds });
     }
     Ok(Command::Run(Args {
         quick,
@@ -111,12 +124,12 @@ fn number(name: &str, text: &str, min: usize, max: usize) -> Result<usize> {
     number.with_context(|| format!("{name} {text}: not a number from {min} to {max}"))
 }
 
-fn duration(text: &str) -> Result<f64> {
+fn duration(name: &str, text: &str, most: f64) -> Result<f64> {
     let seconds = text
         .parse()
         .ok()
-        .filter(|seconds| (0.1..=60.0).contains(seconds));
-    seconds.with_context(|| format!("--seconds {text}: not a number from 0.1 to 60"))
+        .filter(|seconds| (0.1..=most).contains(seconds));
+    seconds.with_context(|| format!("{name} {text}: not a number from 0.1 to {most}"))
 }
 
 /// Beside the build's own files, which version control ignores.
@@ -137,7 +150,7 @@ mod tests {
     fn args(line: &str) -> Result<Args> {
         match parse(line.split_ascii_whitespace().map(str::to_owned))? {
             Command::Run(args) => Ok(args),
-            Command::Help | Command::List => bail!("no run"),
+            Command::Help | Command::List | Command::BadPath { .. } => bail!("no run"),
         }
     }
 
@@ -172,6 +185,7 @@ mod tests {
             ("--only tcp,nothing", "nothing"),
             ("--rounds 0", "--rounds 0"),
             ("--seconds x", "--seconds x"),
+            ("--bad-path 0", "--bad-path 0"),
             ("--gost", "--gost needs"),
             ("--fast", "--fast"),
         ] {

@@ -9,6 +9,7 @@
 #![allow(clippy::cast_precision_loss)]
 
 mod args;
+mod bad_path;
 mod client;
 mod idle;
 mod load;
@@ -44,6 +45,7 @@ fn run() -> Result<()> {
             print!("{}", args::HELP);
             return Ok(());
         }
+        Command::BadPath { gost, seconds } => return bad_path::run(gost, seconds),
         Command::List => {
             for scenario in scenario::SCENARIOS {
                 println!("{:14} {}", scenario.name, scenario.title);
