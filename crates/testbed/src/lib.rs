@@ -3,8 +3,10 @@
 //!
 //! What fails here fails the test: with a panic that says what.
 
+mod channel;
 mod policies;
 mod service;
+mod traffic;
 mod way;
 
 use std::sync::Arc;
@@ -17,8 +19,10 @@ use gost_core::{
     values::Values,
 };
 
+pub use channel::{behind, listener, port_through, relay_behind};
 pub use policies::{Forbid, OneUser};
 pub use service::{Running, To, listen, serve};
+pub use traffic::{Targets, answers, echoed, many, read};
 pub use way::{Through, through};
 
 /// Options as they stand in a query: `udp=true&keepalive=true`.

@@ -2,17 +2,17 @@
 
 use std::net::SocketAddr;
 
+use gost_testbed::Targets;
 use gost_testkit::{
     peers, ports,
     process::{Launch, Process},
-    tcp::Server,
 };
 use tokio::task::JoinSet;
 
-use crate::support::{Targets, echoed, fetched, told, tunnel_client, tunnel_server};
+use crate::support::{tunnel_client, tunnel_server};
 
 /// Some of the ciphers are slow when they are built for debugging.
-const SOME: u64 = 128 << 10;
+const SOME: usize = 128 << 10;
 
 /// Arguments of kcptun, our keys for the same, and what to put into a file because there is no
 /// key for it.
@@ -124,9 +124,9 @@ where
 }
 
 async fn at_their_server((theirs, keys, file): &'static Pair) {
-    let to = Targets::with_source(SOME).await;
+    let to = Targets::start(SOME).await;
     let (_file, query) = query(keys, file);
-    for target in [&to.echo, &to.source, &to.sink] {
+    for target in to.all() {
         let port = ports::udp();
         let place = format!("127.0.0.1:{port}");
         let arguments = arguments(&place, ("-t", target.address()), theirs);
@@ -135,34 +135,23 @@ async fn at_their_server((theirs, keys, file): &'static Pair) {
         };
         process.ready_udp(port).await.unwrap();
         let client = tunnel_client(([127, 0, 0, 1], port).into(), &query).await;
-        carried(client.address, target, &to).await;
+        to.carried(client.addr, target).await;
     }
 }
 
 async fn at_our_server((theirs, keys, file): &'static Pair) {
-    let to = Targets::with_source(SOME).await;
+    let to = Targets::start(SOME).await;
     let (_file, query) = query(keys, file);
-    for target in [&to.echo, &to.source, &to.sink] {
+    for target in to.all() {
         let node = tunnel_server(target.address(), &query).await;
         let port = ports::tcp();
         let place = format!("127.0.0.1:{port}");
-        let arguments = arguments(&place, ("-r", node.address), theirs);
+        let arguments = arguments(&place, ("-r", node.addr), theirs);
         let Some(mut process) = launch("kcptun-client", &arguments) else {
             return;
         };
         process.ready(port).await.unwrap();
-        carried(([127, 0, 0, 1], port).into(), target, &to).await;
-    }
-}
-
-/// What the target says and is told gets through.
-async fn carried(local: SocketAddr, target: &Server, to: &Targets) {
-    if target.port() == to.echo.port() {
-        echoed(local).await;
-    } else if target.port() == to.source.port() {
-        fetched(local, SOME).await;
-    } else {
-        told(local, target, SOME).await;
+        to.carried(([127, 0, 0, 1], port).into(), target).await;
     }
 }
 

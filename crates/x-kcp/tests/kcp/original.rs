@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
+use gost_testbed::Targets;
 use gost_testkit::{
     peers, ports,
     process::{Launch, Process},
 };
 
-use crate::support::{Targets, client, downloaded, many, server, uploaded};
+use crate::support::{LEN, client, server};
 
 /// The defaults, and what must agree.
 const QUERIES: [&str; 4] = [
@@ -24,7 +25,7 @@ fn launch(arguments: &[&str]) -> Option<Process> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_client_at_a_server_of_the_original() {
-    let to = Targets::start().await;
+    let to = Targets::start(LEN).await;
     for query in QUERIES {
         let port = ports::udp();
         let place = format!("relay+kcp://127.0.0.1:{port}?{query}");
@@ -33,35 +34,28 @@ async fn our_client_at_a_server_of_the_original() {
         };
         process.ready_udp(port).await.unwrap();
         let node = SocketAddr::from(([127, 0, 0, 1], port));
-        many(client(node, to.echo.address(), query).await.address).await;
-        downloaded(client(node, to.source.address(), query).await.address).await;
-        let up = client(node, to.sink.address(), query).await;
-        uploaded(up.address, &to.sink).await;
+        for target in to.all() {
+            let local = client(node, target.address(), query).await;
+            to.carried(local.addr, target).await;
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_of_the_original_at_our_server() {
-    let to = Targets::start().await;
+    let to = Targets::start(LEN).await;
     for query in QUERIES {
         let node = server(query).await;
-        for target in [&to.echo, &to.source, &to.sink] {
+        for target in to.all() {
             let port = ports::tcp();
             let local = format!("tcp://127.0.0.1:{port}/{}", target.address());
             // Without nodelay it sends no request before it has data.
-            let node = format!("relay+kcp://{}?nodelay=true&{query}", node.address);
+            let node = format!("relay+kcp://{}?nodelay=true&{query}", node.addr);
             let Some(mut process) = launch(&["-L", &local, "-F", &node]) else {
                 return;
             };
             process.ready(port).await.unwrap();
-            let local = SocketAddr::from(([127, 0, 0, 1], port));
-            if target.port() == to.echo.port() {
-                many(local).await;
-            } else if target.port() == to.source.port() {
-                downloaded(local).await;
-            } else {
-                uploaded(local, target).await;
-            }
+            to.carried(([127, 0, 0, 1], port).into(), target).await;
         }
     }
 }

@@ -2,15 +2,14 @@
 
 use std::net::SocketAddr;
 
+use gost_testbed::{Targets, answers, echoed};
 use gost_testkit::{
-    payload::{Digest, payload},
-    peers, ports,
+    PATIENCE, peers, ports,
     process::{Launch, Process},
     tcp::{Behaviour, Server},
 };
-use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 
-use crate::support::{answers, client, echoed, read, server, soon};
+use crate::support::{client, server};
 
 /// The defaults, which must agree, and what else both know.
 const KINDS: [&str; 4] = [
@@ -19,7 +18,7 @@ const KINDS: [&str; 4] = [
     "mux.version=2",
     "mux.type=yamux",
 ];
-const LEN: u64 = 2 << 20;
+const LEN: usize = 2 << 20;
 
 fn launch(arguments: &[&str]) -> Option<Process> {
     let program = peers::need("gost-reference")?;
@@ -54,83 +53,34 @@ async fn original_client(
     Some((process, ([127, 0, 0, 1], port).into()))
 }
 
-/// Many connections at once, each with its own bytes.
-async fn many(local: SocketAddr) {
-    let mut work = JoinSet::new();
-    for _ in 0..50 {
-        work.spawn(echoed(local));
-    }
-    soon(work.join_all()).await;
-}
-
-async fn downloaded(local: SocketAddr) {
-    let mut stream = TcpStream::connect(local).await.unwrap();
-    let all = read(&mut stream, LEN as usize).await;
-    assert!(all == payload(3, LEN as usize), "other bytes came");
-}
-
-async fn uploaded(local: SocketAddr, sink: &Server) {
-    let mut stream = TcpStream::connect(local).await.unwrap();
-    let all = payload(4, LEN as usize);
-    soon(stream.write_all(&all)).await.unwrap();
-    stream.shutdown().await.unwrap();
-    // Whoever asks our client whether it listens reaches the sink, too.
-    let mut received = sink.ended().await.unwrap().received;
-    while received.len == 0 {
-        received = sink.ended().await.unwrap().received;
-    }
-    assert_eq!(received, Digest::of(&all));
-}
-
-struct Targets {
-    echo: Server,
-    source: Server,
-    sink: Server,
-}
-
-impl Targets {
-    async fn start() -> Self {
-        let start = async |behaviour| Server::start(behaviour).await.unwrap();
-        Self {
-            echo: start(Behaviour::Echo).await,
-            source: start(Behaviour::Source { seed: 3, len: LEN }).await,
-            sink: start(Behaviour::Sink).await,
+#[tokio::test]
+async fn our_client_at_a_server_of_the_original() {
+    let to = Targets::start(LEN).await;
+    for kind in KINDS {
+        let Some((_process, node)) = original_server(kind).await else {
+            return;
+        };
+        for target in to.all() {
+            let local = client(node, target.address(), kind).await;
+            to.carried(local.addr, target).await;
         }
     }
 }
 
 #[tokio::test]
-async fn our_client_at_a_server_of_the_original() {
-    let to = Targets::start().await;
-    for kind in KINDS {
-        let Some((_process, node)) = original_server(kind).await else {
-            return;
-        };
-        many(client(node, to.echo.address(), &[kind]).await.address).await;
-        downloaded(client(node, to.source.address(), &[kind]).await.address).await;
-        let client = client(node, to.sink.address(), &[kind]).await;
-        uploaded(client.address, &to.sink).await;
-    }
-}
-
-#[tokio::test]
 async fn a_client_of_the_original_at_our_server() {
-    let to = Targets::start().await;
+    let to = Targets::start(LEN).await;
     for kind in KINDS {
-        let node = server(&[kind]).await;
-        for target in [&to.echo, &to.source, &to.sink] {
-            let local = original_client(node.address, target.address(), kind).await;
+        let node = server(kind).await;
+        for target in to.all() {
+            let local = original_client(node.addr, target.address(), kind).await;
             let Some((_process, local)) = local else {
                 return;
             };
             if target.port() == to.echo.port() {
                 echoed(local).await;
-                many(local).await;
-            } else if target.port() == to.source.port() {
-                downloaded(local).await;
-            } else {
-                uploaded(local, target).await;
             }
+            to.carried(local, target).await;
         }
     }
 }
@@ -141,13 +91,13 @@ async fn versions_that_differ_end_in_a_refusal_on_both_sides() {
     let Some((_process, node)) = original_server("mux.version=1").await else {
         return;
     };
-    let ours = client(node, echo.address(), &["mux.version=2"]).await;
-    assert!(!answers(ours.address).await);
-    let node = server(&["mux.version=2"]).await;
-    let (_process, local) = original_client(node.address, echo.address(), "mux.version=1")
+    let ours = client(node, echo.address(), "mux.version=2").await;
+    assert!(!answers(ours.addr, PATIENCE).await);
+    let node = server("mux.version=2").await;
+    let (_process, local) = original_client(node.addr, echo.address(), "mux.version=1")
         .await
         .unwrap();
-    assert!(!answers(local).await);
+    assert!(!answers(local, PATIENCE).await);
     // Which harms nobody else.
-    echoed(client(node.address, echo.address(), &[]).await.address).await;
+    echoed(client(node.addr, echo.address(), "").await.addr).await;
 }
