@@ -261,7 +261,7 @@ authers: [{{name: u, reload: 1s, http: {{url: 'http://x:hidden@127.0.0.1:{list}/
     );
     ensure!(passes(&proxy, &[], &url).await?);
     *text.lock().expect("no panic") = None;
-    gost.process.line("503").await?;
+    gost.process.line("status 503").await?;
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     ensure!(passes(&proxy, &[], &url).await?);
     *text.lock().expect("no panic") = Some("bo secret\n".to_owned());
@@ -272,7 +272,10 @@ authers: [{{name: u, reload: 1s, http: {{url: 'http://x:hidden@127.0.0.1:{list}/
     ensure!(!passes(&proxy, &[], &url).await?);
     gost.process.line("is there again").await?;
     let lines = gost.process.lines();
-    let said = lines.iter().filter(|line| line.contains("503")).count();
+    let said = lines
+        .iter()
+        .filter(|line| line.contains("status 503"))
+        .count();
     ensure!(said == 1, "{said} times: {lines:?}");
     ensure!(
         lines.iter().all(|line| !line.contains("hidden")),

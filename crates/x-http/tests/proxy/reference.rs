@@ -40,6 +40,13 @@ async fn our_connector_at_its_server() {
     let addr: SocketAddr = ([127, 0, 0, 1], port).into();
     let way = via(&values(""), true, addr).await;
     let asker = Ask::default();
+    let to = Target::tcp(bytes.address().into());
+    // It listens before it knows its users.
+    let is_stranger = async || {
+        let conn = way.connect(&to, &asker).await;
+        conn.is_err_and(|error| error.why() == Why::Auth)
+    };
+    soon(async { while is_stranger().await {} }).await;
     for to in [
         bytes.address().into(),
         Addr::from_host("localhost", bytes.port()),

@@ -81,6 +81,9 @@ async fn our_connector_at_its_server() {
     ] {
         let (_process, addr) = server(&program, line).await;
         let way = via(scheme, query, auth, addr).await;
+        // It listens before it knows its users.
+        let is_refused = async || way.connect(&by_ip, &Ask::default()).await.is_err();
+        soon(async { while is_refused().await {} }).await;
         for to in [&by_ip, &by_name] {
             echoes(connect(&way, to).await).await;
         }
