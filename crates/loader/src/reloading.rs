@@ -1,6 +1,16 @@
 //! Something that is made of what sources hold, and made again when that changes.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
+    time::Duration,
+};
 
 use arc_swap::{ArcSwap, Guard};
 use futures_util::future::join_all;
@@ -25,15 +35,35 @@ const FIRST: Duration = Duration::from_secs(5);
 /// Whoever asks gets a whole one, without waiting. It is loaded by a task of the runtime that made
 /// it, which ends when this is dropped.
 pub struct Reloading<T> {
-    now: Arc<ArcSwap<T>>,
+    now: Arc<Now<T>>,
     _task: Option<JoinSet<()>>,
+}
+
+/// What there is now, and how often there has been another.
+struct Now<T> {
+    made: ArcSwap<T>,
+    version: AtomicU64,
+}
+
+impl<T> Now<T> {
+    fn new(made: T) -> Arc<Self> {
+        Arc::new(Self {
+            made: ArcSwap::from_pointee(made),
+            version: AtomicU64::new(0),
+        })
+    }
+
+    fn set(&self, made: T) {
+        self.made.store(Arc::new(made));
+        self.version.fetch_add(1, Release);
+    }
 }
 
 impl<T: Send + Sync + 'static> Reloading<T> {
     /// Something that stays as it is.
     pub fn fixed(made: T) -> Self {
         Self {
-            now: Arc::new(ArcSwap::from_pointee(made)),
+            now: Now::new(made),
             _task: None,
         }
     }
@@ -89,7 +119,7 @@ impl<T: Send + Sync + 'static> Reloading<T> {
         if maker.next().is_none() {
             return Ok(Self::fixed(made));
         }
-        let now = Arc::new(ArcSwap::from_pointee(made));
+        let now = Now::new(made);
         let mut task = JoinSet::new();
         task.spawn(maker.run(now.clone()));
         Ok(Self {
@@ -100,7 +130,13 @@ impl<T: Send + Sync + 'static> Reloading<T> {
 
     /// What there is now.
     pub fn load(&self) -> Guard<Arc<T>> {
-        self.now.load()
+        self.now.made.load()
+    }
+
+    /// Another number when there is something else than before. Whoever asks for it first and then
+    /// [loads](Self::load) has something at least as new.
+    pub fn version(&self) -> u64 {
+        self.now.version.load(Acquire)
     }
 }
 
@@ -203,7 +239,7 @@ impl<T: Send + Sync + 'static> Maker<T> {
     }
 
     /// Loads for as long as somebody is there to ask.
-    async fn run(mut self, now: Arc<ArcSwap<T>>) {
+    async fn run(mut self, now: Arc<Now<T>>) {
         while let Some(next) = self.next() {
             tokio::time::sleep_until(next).await;
             let before: Vec<_> = self
@@ -227,7 +263,7 @@ impl<T: Send + Sync + 'static> Maker<T> {
             if is_new || self.again.take_if(|again| *again <= started).is_some() {
                 match self.make().await {
                     Ok(made) => {
-                        now.store(Arc::new(made));
+                        now.set(made);
                         if is_new {
                             let took = started.elapsed().as_millis();
                             tracing::info!("{}: loaded again in {took} ms", self.place);

@@ -11,12 +11,14 @@ use std::{
 use gost_core::policy::{ConnLimiter, ConnPermit};
 use gost_loader::Reloading;
 
-use crate::{Rules, rules::NotANumber, shards::Shards};
+use crate::{Limit, NotANumber, Rules, shards::Shards};
 
-/// Reads a number of connections; none for zero and less.
-pub(crate) fn value(text: &str) -> Result<Option<u64>, NotANumber> {
-    let number: i64 = text.parse().map_err(|_| NotANumber)?;
-    Ok(u64::try_from(number).ok().filter(|n| *n > 0))
+/// A number of connections; none for zero and less.
+impl Limit for u64 {
+    fn read(text: &str) -> Result<Option<Self>, NotANumber> {
+        let number: i64 = text.parse().map_err(|_| NotANumber)?;
+        Ok(Self::try_from(number).ok().filter(|n| *n > 0))
+    }
 }
 
 /// Limits connections at once.
@@ -29,7 +31,7 @@ pub struct Connections {
 #[derive(Default)]
 struct Open {
     all: AtomicU64,
-    each: Shards<u64>,
+    each: Shards<IpAddr, u64>,
 }
 
 impl Connections {
@@ -61,7 +63,7 @@ impl ConnLimiter for Connections {
             all: false,
         };
         if let Some(limit) = rules.of(client) {
-            let mut each = self.open.each.of(client);
+            let mut each = self.open.each.of(&client);
             let open = each.entry(client).or_default();
             if *open >= limit {
                 return None;
@@ -95,7 +97,7 @@ impl Drop for Permit {
             self.open.all.fetch_sub(1, Relaxed);
         }
         if let Some(ip) = self.of {
-            let mut each = self.open.each.of(ip);
+            let mut each = self.open.each.of(&ip);
             if let Some(open) = each.get_mut(&ip) {
                 *open -= 1;
                 if *open == 0 {
@@ -112,7 +114,7 @@ mod tests {
 
     fn limiter(lines: &[&str]) -> Connections {
         let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
-        Connections::new(Rules::parse(&lines, value).unwrap())
+        Connections::new(Rules::parse(&lines).unwrap())
     }
 
     #[test]
@@ -151,7 +153,8 @@ mod tests {
         std::fs::write(&path, "$$ 2\n").unwrap();
         let mut options = crate::LimiterOptions::default();
         options.sources.file = Some(gost_loader::FileSource { path: path.clone() });
-        let rules = Rules::load("test", &options, value).await.unwrap();
+        let rules = crate::lines::load("test", &[], &options.sources);
+        let rules: Reloading<Rules<u64>> = rules.await.unwrap();
         let limiter = Connections::with(rules);
         let client = [127, 0, 0, 1].into();
         let _two = [

@@ -7,6 +7,7 @@
 //! ```
 
 mod conn;
+mod lines;
 mod rate;
 mod rules;
 mod shards;
@@ -23,8 +24,9 @@ use gost_core::{
 use gost_loader::SourceOptions;
 
 pub use conn::Connections;
+pub use lines::RuleError;
 pub use rate::Rates;
-pub use rules::{NotANumber, RuleError, Rules};
+pub use rules::{Limit, NotANumber, Rules};
 pub use traffic::{Traffic, TrafficRules};
 
 options! {
@@ -51,17 +53,17 @@ options! {
 /// Adds the climiter, the rlimiter and the limiter `table`.
 pub fn register(registry: &mut Registry) {
     let connections = |options: LimiterOptions, build: Build| async move {
-        let rules = Rules::load(&build.place, &options, conn::value).await?;
+        let rules = lines::load(&build.place, &options.limits, &options.sources).await?;
         Ok(Arc::new(Connections::with(rules)) as Arc<dyn ConnLimiter>)
     };
     registry.add::<dyn ConnLimiter, _, _>(&["table"], connections);
     let rates = |options: LimiterOptions, build: Build| async move {
-        let rules = Rules::load(&build.place, &options, rate::value).await?;
+        let rules = lines::load(&build.place, &options.limits, &options.sources).await?;
         Ok(Arc::new(Rates::with(rules)) as Arc<dyn RateLimiter>)
     };
     registry.add::<dyn RateLimiter, _, _>(&["table"], rates);
     let traffic = |options: TrafficOptions, build: Build| async move {
-        let rules = TrafficRules::load(&build.place, &options).await?;
+        let rules = lines::load(&build.place, &options.limits, &options.sources).await?;
         Ok(Arc::new(Traffic::with(rules)) as Arc<dyn TrafficLimiter>)
     };
     registry.add::<dyn TrafficLimiter, _, _>(&["table"], traffic);

@@ -6,25 +6,27 @@ use gost_core::policy::RateLimiter;
 use gost_loader::Reloading;
 use parking_lot::Mutex;
 
-use crate::{Rules, rules::NotANumber, shards::Shards};
+use crate::{Limit, NotANumber, Rules, shards::Shards};
 
 /// How many clients a part remembers before those are forgotten whose time has come.
 const REMEMBERED: usize = 1024;
 
-/// Reads connections per second; none for zero and less.
-pub(crate) fn value(text: &str) -> Result<Option<f64>, NotANumber> {
-    let number: f64 = text.parse().map_err(|_| NotANumber)?;
-    if number.is_nan() {
-        return Err(NotANumber);
+/// Connections per second; none for zero and less.
+impl Limit for f64 {
+    fn read(text: &str) -> Result<Option<Self>, NotANumber> {
+        let number: Self = text.parse().map_err(|_| NotANumber)?;
+        if number.is_nan() {
+            return Err(NotANumber);
+        }
+        Ok((number > 0.0 && number.is_finite()).then_some(number))
     }
-    Ok((number > 0.0 && number.is_finite()).then_some(number))
 }
 
 /// Limits connections per second, by buckets of tokens that hold one more than a second's worth.
 pub struct Rates {
     rules: Reloading<Rules<f64>>,
     all: Mutex<Option<Bucket>>,
-    each: Shards<Bucket>,
+    each: Shards<IpAddr, Bucket>,
 }
 
 impl Rates {
@@ -50,7 +52,7 @@ impl Rates {
         if rules.is_shut || (own.is_none() && rules.all.is_none()) {
             return !rules.is_shut;
         }
-        let mut each = own.map(|rate| (rate, self.each.of(client)));
+        let mut each = own.map(|rate| (rate, self.each.of(&client)));
         // Nothing is taken from one when the other has nothing.
         let has = each.as_mut().is_none_or(|(rate, each)| {
             forget(each, *rate, now);
@@ -128,7 +130,7 @@ mod tests {
 
     fn limiter(lines: &[&str]) -> Rates {
         let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
-        Rates::new(Rules::parse(&lines, value).unwrap())
+        Rates::new(Rules::parse(&lines).unwrap())
     }
 
     #[test]
@@ -157,7 +159,7 @@ mod tests {
         assert_eq!(count(a, now), 2);
         assert_eq!(count(b, now), 0);
         assert_eq!(count(b, now + Duration::from_secs(5)), 2);
-        assert!((limiter.each.of(b)[&b].tokens - 9.0).abs() < 0.01);
+        assert!((limiter.each.of(&b)[&b].tokens - 9.0).abs() < 0.01);
     }
 
     #[test]
@@ -173,10 +175,10 @@ mod tests {
 
     #[test]
     fn numbers() {
-        assert_eq!(value("1.5"), Ok(Some(1.5)));
-        assert_eq!(value("0"), Ok(None));
-        assert_eq!(value("-1"), Ok(None));
-        assert_eq!(value("+Inf"), Ok(None));
-        assert_eq!(value("x"), Err(NotANumber));
+        assert_eq!(f64::read("1.5"), Ok(Some(1.5)));
+        assert_eq!(f64::read("0"), Ok(None));
+        assert_eq!(f64::read("-1"), Ok(None));
+        assert_eq!(f64::read("+Inf"), Ok(None));
+        assert_eq!(f64::read("x"), Err(NotANumber));
     }
 }

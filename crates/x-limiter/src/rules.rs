@@ -2,19 +2,9 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
-use gost_core::error::{Error, Result, Why};
-use gost_loader::{RedisKind, Reloading};
 use ipnet::IpNet;
 
-use crate::LimiterOptions;
-
-/// A line that is no limit.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{line:?} {why}")]
-pub struct RuleError {
-    pub(crate) line: String,
-    pub(crate) why: String,
-}
+use crate::lines::{self, Lines, RuleError};
 
 /// A limit that is not a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,78 +36,42 @@ impl<T> Default for Rules<T> {
     }
 }
 
-/// Reads the value of a line; nothing for one that means no limit.
-type Value<T> = fn(&str) -> Result<Option<T>, NotANumber>;
-
-impl<T: Copy + Send + Sync + 'static> Rules<T> {
-    /// Loads rules: of those for one key the loaded one counts. `place` says whose they are, for
-    /// the log.
+/// What a line limits a key to.
+pub trait Limit: Copy + Send + Sync + 'static {
+    /// Reads it; nothing for what means no limit.
     ///
     /// # Errors
-    /// A line of the configuration that is no limit; a file that can't be read.
-    pub(crate) async fn load(
-        place: &str,
-        options: &LimiterOptions,
-        value: Value<T>,
-    ) -> Result<Reloading<Self>> {
-        let inline = Self::parse(&options.limits, value)
-            .map_err(|e| Error::new(Why::BadInput, format!("limits: {e}")))?;
-        let kinds = [RedisKind::Set, RedisKind::List];
-        let make = move |loaded: &gost_loader::Loaded| {
-            let mut rules = inline.clone();
-            for entry in loaded.entries() {
-                if let Err(why) = rules.add(entry.uncommented(), value) {
-                    loaded.left_out(&entry, why);
-                }
-            }
-            rules.is_shut = !loaded.is_whole();
-            rules
+    /// What is not a number.
+    fn read(text: &str) -> Result<Option<Self>, NotANumber>;
+}
+
+impl<T: Limit> Rules<T> {
+    /// Reads lines of a key and a number; `#` begins a comment. Of two lines for one key the later
+    /// counts.
+    ///
+    /// # Errors
+    /// A line that has no key, or a number that is none.
+    pub fn parse(lines: &[String]) -> Result<Self, RuleError> {
+        lines::parse(lines)
+    }
+}
+
+impl<T: Limit> Lines for Rules<T> {
+    fn set_line(&mut self, key: &str, words: &[&str]) -> Result<(), String> {
+        let [word] = words else {
+            return Err("has more than one limit".to_owned());
         };
-        Reloading::new(place, &options.sources, &kinds, make).await
+        let limit = T::read(word).map_err(|_| "has a limit that is not a number".to_owned())?;
+        self.set(key, limit)
+            .ok_or_else(|| "is not about $, $$, an address or a network".to_owned())
+    }
+
+    fn shut(&mut self, is_shut: bool) {
+        self.is_shut = is_shut;
     }
 }
 
 impl<T: Copy> Rules<T> {
-    /// Reads lines of a key and a value; `#` begins a comment. Of two lines for one key the later
-    /// counts. `value` gives nothing for a value that means no limit.
-    ///
-    /// # Errors
-    /// A line that has no key, or a value that is none.
-    pub fn parse(
-        lines: &[String],
-        value: impl Fn(&str) -> Result<Option<T>, NotANumber>,
-    ) -> Result<Self, RuleError> {
-        let mut rules = Self::default();
-        for line in lines {
-            rules.add(line, &value)?;
-        }
-        Ok(rules)
-    }
-
-    /// Adds a line.
-    fn add(
-        &mut self,
-        line: &str,
-        value: impl Fn(&str) -> Result<Option<T>, NotANumber>,
-    ) -> Result<(), RuleError> {
-        let error = |why: &str| RuleError {
-            line: line.to_owned(),
-            why: why.to_owned(),
-        };
-        let text = line.split('#').next().unwrap_or_default();
-        let mut words = text.split_whitespace();
-        let Some(key) = words.next() else {
-            return Ok(());
-        };
-        let given = words.next().ok_or_else(|| error("has no limit"))?;
-        if words.next().is_some() {
-            return Err(error("has more than one limit"));
-        }
-        let limit = value(given).map_err(|_| error("has a limit that is not a number"))?;
-        self.set(key, limit)
-            .ok_or_else(|| error("is not about $, $$, an address or a network"))
-    }
-
     /// Sets the limit of a key; nothing when it is none.
     pub(crate) fn set(&mut self, key: &str, limit: Option<T>) -> Option<()> {
         match key {
@@ -171,13 +125,9 @@ fn set_in<K: std::hash::Hash + Eq, T>(map: &mut HashMap<K, T>, key: K, limit: Op
 mod tests {
     use super::*;
 
-    fn rules(lines: &[&str]) -> Result<Rules<u32>, RuleError> {
+    fn rules(lines: &[&str]) -> Result<Rules<u64>, RuleError> {
         let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
-        let value = |text: &str| {
-            let number = text.parse().map_err(|_| NotANumber)?;
-            Ok((number > 0).then_some(number))
-        };
-        Rules::parse(&lines, value)
+        Rules::parse(&lines)
     }
 
     #[test]

@@ -1,22 +1,21 @@
-//! Something for each client, without a lock that all share.
+//! Something for each of many, without a lock that all share.
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    net::IpAddr,
+    hash::{BuildHasher, Hash, RandomState},
 };
 
 use parking_lot::{Mutex, MutexGuard};
 
 const SHARDS: usize = 16;
 
-/// Something for each of many addresses.
-pub(crate) struct Shards<T> {
+/// Something for each of many keys.
+pub(crate) struct Shards<K, T> {
     hasher: RandomState,
-    shards: [Mutex<HashMap<IpAddr, T>>; SHARDS],
+    shards: [Mutex<HashMap<K, T>>; SHARDS],
 }
 
-impl<T> Default for Shards<T> {
+impl<K, T> Default for Shards<K, T> {
     fn default() -> Self {
         Self {
             hasher: RandomState::new(),
@@ -25,10 +24,10 @@ impl<T> Default for Shards<T> {
     }
 }
 
-impl<T> Shards<T> {
-    /// The part in which an address is.
-    pub(crate) fn of(&self, ip: IpAddr) -> MutexGuard<'_, HashMap<IpAddr, T>> {
-        let place = self.hasher.hash_one(ip) as usize % SHARDS;
+impl<K: Hash, T> Shards<K, T> {
+    /// The part in which a key is.
+    pub(crate) fn of(&self, key: &K) -> MutexGuard<'_, HashMap<K, T>> {
+        let place = self.hasher.hash_one(key) as usize % SHARDS;
         self.shards[place].lock()
     }
 

@@ -13,7 +13,6 @@
 //! ```
 
 mod access;
-mod bucket;
 mod certificate;
 mod client;
 mod connect;

@@ -13,10 +13,10 @@ use gost_core::{
     meter::{Allowance, Direction, Meter, Metering},
     policy::{Asker, LimitScope, TrafficLimiter},
 };
+use gost_pace::{Buckets, Clock, Rate, Rates, Turns};
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
-use crate::{bucket::Bucket, client::Client, messages::LimitRequest};
+use crate::{client::Client, messages::LimitRequest};
 
 /// How long an answer counts when nobody says how long.
 const REFRESH: Duration = Duration::from_secs(30);
@@ -98,7 +98,7 @@ impl TrafficLimiter for PluginLimiter {
         let time = u64::try_from(time.max(SHORTEST).as_nanos()).unwrap_or(u64::MAX);
         limits.holds.store(time, Relaxed);
         limits.refresh();
-        Meter::new(limits)
+        Meter::new(Arc::new(Share::of(limits)))
     }
 }
 
@@ -108,10 +108,10 @@ struct Limits {
     me: Weak<Self>,
     plugin: Arc<Client>,
     question: LimitRequest,
-    input: Bucket,
-    output: Bucket,
-    start: Instant,
-    /// When to ask again, in nanoseconds since `start`.
+    rates: Rates,
+    buckets: Buckets,
+    clock: Clock,
+    /// When to ask again, by the clock.
     next: AtomicU64,
     /// For how many nanoseconds an answer counts.
     holds: AtomicU64,
@@ -136,9 +136,9 @@ impl Limits {
             me: me.clone(),
             plugin,
             question,
-            input: Bucket::new(),
-            output: Bucket::new(),
-            start: Instant::now(),
+            rates: Rates::default(),
+            buckets: Buckets::default(),
+            clock: Clock::default(),
             next: AtomicU64::new(0),
             holds: AtomicU64::new(0),
             is_known: AtomicBool::new(false),
@@ -146,12 +146,8 @@ impl Limits {
         })
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-
     fn is_fresh(&self) -> bool {
-        self.now() < self.next.load(Relaxed)
+        self.clock.now() < self.next.load(Relaxed)
     }
 
     /// Asks the plugin when it is time to.
@@ -168,36 +164,60 @@ impl Limits {
             let holds = match answer {
                 Ok(reply) => {
                     // Zero and less is no limit.
-                    limits.input.set(u64::try_from(reply.input).unwrap_or(0));
-                    limits.output.set(u64::try_from(reply.output).unwrap_or(0));
+                    let rate = |bytes: i64| Rate::new(u64::try_from(bytes).unwrap_or(0), 0);
+                    limits.rates.set(Direction::In, rate(reply.input));
+                    limits.rates.set(Direction::Out, rate(reply.output));
                     limits.holds.load(Relaxed)
                 }
                 Err(_) => RETRY,
             };
-            limits
-                .next
-                .store(limits.now().saturating_add(holds), Relaxed);
+            let next = limits.clock.now().saturating_add(holds);
+            limits.next.store(next, Relaxed);
         });
     }
+}
 
-    fn bucket(&self, direction: Direction) -> &Bucket {
-        match direction {
-            Direction::In => &self.input,
-            Direction::Out => &self.output,
+/// One of those who are under the limits of a scope.
+struct Share {
+    limits: Arc<Limits>,
+    turns: Turns,
+}
+
+impl Share {
+    fn of(limits: Arc<Limits>) -> Self {
+        Self {
+            limits,
+            turns: Turns::default(),
         }
     }
 }
 
-impl Metering for Limits {
+impl Metering for Share {
     fn count(&self, direction: Direction, bytes: usize) {
-        self.bucket(direction).count(bytes);
+        let limits = &self.limits;
+        if let Some(rate) = limits.rates.get(direction) {
+            let (buckets, now) = (&limits.buckets, limits.clock.now());
+            self.turns.take(buckets, direction, rate, now, bytes as u64);
+        }
     }
 
     fn allow(&self, direction: Direction, want: usize) -> Allowance {
-        self.refresh();
-        if !self.is_known.load(Relaxed) {
+        let limits = &self.limits;
+        limits.refresh();
+        if !limits.is_known.load(Relaxed) {
             return Allowance::After(LOOK);
         }
-        self.bucket(direction).allow(want)
+        let Some(rate) = limits.rates.get(direction) else {
+            return Allowance::Bytes(want);
+        };
+        let (buckets, now) = (&limits.buckets, limits.clock.now());
+        match self.turns.ask(buckets, direction, rate, now) {
+            Ok(bytes) => Allowance::Bytes(want.min(usize::try_from(bytes).unwrap_or(usize::MAX))),
+            Err(wait) => Allowance::After(wait),
+        }
+    }
+
+    fn of_one(&self) -> Option<Meter> {
+        Some(Meter::new(Arc::new(Self::of(self.limits.clone()))))
     }
 }

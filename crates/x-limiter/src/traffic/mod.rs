@@ -1,44 +1,30 @@
 //! Bytes per second: of all clients together, of each connection, of addresses and of users.
 
-mod bucket;
 mod rules;
 mod shared;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, OnceLock,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
+    },
+    time::Duration,
+};
 
 use gost_core::{
     meter::{Allowance, Direction, Meter, Metering},
     policy::{Asker, LimitScope, TrafficLimiter},
 };
 use gost_loader::Reloading;
-use tokio::time::Instant;
+use gost_pace::{Buckets, Clock, Rate, Rates, Turns};
 
-use self::{
-    bucket::{Bucket, Rate, Turn},
-    shared::Shared,
-};
+use self::shared::Shared;
 
 pub use rules::TrafficRules;
-
-/// A bucket for each direction.
-#[derive(Debug, Default)]
-struct Buckets {
-    input: Bucket,
-    output: Bucket,
-}
-
-impl Buckets {
-    const fn way(&self, direction: Direction) -> &Bucket {
-        match direction {
-            Direction::In => &self.input,
-            Direction::Out => &self.output,
-        }
-    }
-
-    fn is_full(&self, now: u64) -> bool {
-        self.input.is_full(now) && self.output.is_full(now)
-    }
-}
 
 /// Limits bytes per second. The rules can change while connections are under them; what has moved
 /// is remembered apart from them.
@@ -49,7 +35,7 @@ struct State {
     all: Arc<Buckets>,
     addresses: Shared<IpAddr>,
     users: Shared<Arc<str>>,
-    start: Instant,
+    clock: Clock,
 }
 
 impl Traffic {
@@ -66,7 +52,7 @@ impl Traffic {
             all: Arc::default(),
             addresses: Shared::default(),
             users: Shared::default(),
-            start: Instant::now(),
+            clock: Clock::default(),
         }))
     }
 }
@@ -74,34 +60,18 @@ impl Traffic {
 /// How long to wait for rules that are not known yet.
 const SHUT: Duration = Duration::from_millis(200);
 
-impl State {
-    /// Nanoseconds since the beginning.
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-}
-
 impl TrafficLimiter for Traffic {
     fn meter(&self, scope: LimitScope<'_>, _: &Asker) -> Meter {
-        let (state, now) = (&self.0, self.0.now());
-        let lines: Box<[Line]> = match scope {
-            LimitScope::Service => Box::new([Line::new(Key::All, state.all.clone())]),
+        let lines = match scope {
+            LimitScope::Service => [Some(Key::All), None],
             LimitScope::Conn(addr) => {
                 let ip = addr.ip().to_canonical();
-                let shared = state.addresses.of(&ip, now);
-                let own = Line::new(Key::Each, Arc::default());
-                Box::new([own, Line::new(Key::Address(ip), shared)])
+                [Some(Key::Each), Some(Key::Address(ip))]
             }
-            LimitScope::Client(name) => {
-                let name: Arc<str> = name.into();
-                let shared = state.users.of(&name, now);
-                Box::new([Line::new(Key::User(name), shared)])
-            }
+            LimitScope::Client(name) => [Some(Key::User(name.into())), None],
         };
-        Meter::new(Arc::new(Limited {
-            state: state.clone(),
-            lines,
-        }))
+        let lines = lines.map(|key| key.map(Line::new));
+        Meter::new(Arc::new(Limited::new(self.0.clone(), lines)))
     }
 }
 
@@ -130,59 +100,111 @@ impl Key {
     }
 }
 
+impl State {
+    /// What has moved under a line.
+    fn buckets(&self, key: &Key) -> Arc<Buckets> {
+        match key {
+            Key::All => self.all.clone(),
+            Key::Each => Arc::default(),
+            Key::Address(ip) => self.addresses.of(ip, self.clock.now()),
+            Key::User(name) => self.users.of(name, self.clock.now()),
+        }
+    }
+}
+
 /// A line of the rules, and the turns of one who is under it.
 struct Line {
     key: Key,
-    buckets: Arc<Buckets>,
-    turns: [Turn; 2],
+    /// What the rules say of it, as long as they are the same.
+    rates: Rates,
+    /// Made once they say something.
+    buckets: OnceLock<Arc<Buckets>>,
+    turns: Turns,
 }
 
 impl Line {
-    fn new(key: Key, buckets: Arc<Buckets>) -> Self {
+    fn new(key: Key) -> Self {
         Self {
             key,
-            buckets,
-            turns: <[Turn; 2]>::default(),
+            rates: Rates::default(),
+            buckets: OnceLock::new(),
+            turns: Turns::default(),
         }
     }
 
-    const fn turn(&self, direction: Direction) -> &Turn {
-        match direction {
-            Direction::In => &self.turns[0],
-            Direction::Out => &self.turns[1],
-        }
+    fn limit(&self, direction: Direction) -> Option<(Rate, &Buckets)> {
+        Some((self.rates.get(direction)?, self.buckets.get()?))
     }
 }
 
 /// What one connection is under.
 struct Limited {
     state: Arc<State>,
-    lines: Box<[Line]>,
+    lines: [Option<Line>; 2],
+    /// Of which rules the lines know.
+    version: AtomicU64,
+    is_shut: AtomicBool,
+}
+
+impl Limited {
+    fn new(state: Arc<State>, lines: [Option<Line>; 2]) -> Self {
+        Self {
+            state,
+            lines,
+            version: AtomicU64::new(u64::MAX),
+            is_shut: AtomicBool::new(false),
+        }
+    }
+
+    /// The lines, as the rules are now.
+    fn lines(&self) -> impl Iterator<Item = &Line> {
+        let version = self.state.rules.version();
+        if self.version.load(Acquire) != version {
+            self.learn();
+            self.version.store(version, Release);
+        }
+        self.lines.iter().flatten()
+    }
+
+    fn learn(&self) {
+        let rules = self.state.rules.load();
+        for line in self.lines.iter().flatten() {
+            for direction in [Direction::In, Direction::Out] {
+                let rate = line.key.rate(&rules, direction);
+                if rate.is_some() {
+                    line.buckets.get_or_init(|| self.state.buckets(&line.key));
+                }
+                line.rates.set(direction, rate);
+            }
+        }
+        self.is_shut.store(rules.is_shut, Relaxed);
+    }
 }
 
 impl Metering for Limited {
     fn count(&self, direction: Direction, bytes: usize) {
-        let (rules, now) = (self.state.rules.load(), self.state.now());
-        for line in &self.lines {
-            if let Some(rate) = line.key.rate(&rules, direction) {
-                let bucket = line.buckets.way(direction);
-                line.turn(direction).take(bucket, rate, now, bytes as u64);
+        for line in self.lines() {
+            if let Some((rate, buckets)) = line.limit(direction) {
+                let now = self.state.clock.now();
+                let turns = &line.turns;
+                turns.take(buckets, direction, rate, now, bytes as u64);
             }
         }
     }
 
     fn allow(&self, direction: Direction, want: usize) -> Allowance {
-        let (rules, now) = (self.state.rules.load(), self.state.now());
-        if rules.is_shut {
+        let lines = self.lines();
+        if self.is_shut.load(Relaxed) {
             return Allowance::After(SHUT);
         }
         let mut allowed = Allowance::Bytes(want);
-        for line in &self.lines {
-            let Some(rate) = line.key.rate(&rules, direction) else {
+        for line in lines {
+            let Some((rate, buckets)) = line.limit(direction) else {
                 continue;
             };
-            let bucket = line.buckets.way(direction);
-            allowed = match (allowed, line.turn(direction).ask(bucket, rate, now)) {
+            let now = self.state.clock.now();
+            let asked = line.turns.ask(buckets, direction, rate, now);
+            allowed = match (allowed, asked) {
                 (Allowance::Bytes(n), Ok(bytes)) => {
                     Allowance::Bytes(n.min(usize::try_from(bytes).unwrap_or(usize::MAX)))
                 }
@@ -195,11 +217,13 @@ impl Metering for Limited {
     }
 
     fn of_one(&self) -> Option<Meter> {
-        let one = |line: &Line| Line::new(line.key.clone(), line.buckets.clone());
-        Some(Meter::new(Arc::new(Self {
-            state: self.state.clone(),
-            lines: self.lines.iter().map(one).collect(),
-        })))
+        let again = |line: &Line| Line {
+            buckets: line.buckets.clone(),
+            ..Line::new(line.key.clone())
+        };
+        let lines = self.lines.each_ref().map(|line| line.as_ref().map(again));
+        let one = Self::new(self.state.clone(), lines);
+        Some(Meter::new(Arc::new(one)))
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use gost_core::{
-    error::{Error, Result, Why},
-    size::Size,
-};
-use gost_loader::{RedisKind, Reloading};
+use gost_core::size::Size;
+use gost_pace::Rate;
 
-use super::bucket::Rate;
-use crate::{Rules, TrafficOptions, rules::RuleError};
+use crate::{
+    Rules,
+    lines::{self, Lines, RuleError},
+};
 
 /// The rates of one key: from clients, and to them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,69 +34,36 @@ impl TrafficRules {
     /// # Errors
     /// A line without a rate, or with something that is no size.
     pub fn parse(lines: &[String]) -> Result<Self, RuleError> {
-        let mut rules = Self::default();
-        for line in lines {
-            rules.add(line)?;
-        }
-        Ok(rules)
+        lines::parse(lines)
     }
+}
 
-    /// Loads rules: of those for one key the loaded one counts. `place` says whose they are, for
-    /// the log.
-    ///
-    /// # Errors
-    /// A line of the configuration that is no limit; a file that can't be read.
-    pub(crate) async fn load(place: &str, options: &TrafficOptions) -> Result<Reloading<Self>> {
-        let inline = Self::parse(&options.limits)
-            .map_err(|e| Error::new(Why::BadInput, format!("limits: {e}")))?;
-        let kinds = [RedisKind::Set, RedisKind::List];
-        let make = move |loaded: &gost_loader::Loaded| {
-            let mut rules = inline.clone();
-            for entry in loaded.entries() {
-                if let Err(why) = rules.add(entry.uncommented()) {
-                    loaded.left_out(&entry, why);
-                }
-            }
-            rules.is_shut = !loaded.is_whole();
-            rules
-        };
-        Reloading::new(place, &options.sources, &kinds, make).await
-    }
-
-    /// Adds a line.
-    fn add(&mut self, line: &str) -> Result<(), RuleError> {
-        let error = |why: &str| RuleError {
-            line: line.to_owned(),
-            why: why.to_owned(),
-        };
-        let text = line.split('#').next().unwrap_or_default();
-        let mut words = text.split_whitespace();
-        let Some(key) = words.next() else {
-            return Ok(());
-        };
-        let mut sizes = [None; 3];
-        for size in &mut sizes {
-            let Some(word) = words.next() else { break };
-            *size = Some(Size::parse(word).map_err(|why| error(&why))?.bytes);
+impl Lines for TrafficRules {
+    fn set_line(&mut self, key: &str, words: &[&str]) -> Result<(), String> {
+        if words.len() > 3 {
+            return Err("has more than two limits and a burst".to_owned());
         }
-        let [Some(input), output, burst] = sizes else {
-            return Err(error("has no limit"));
-        };
-        if words.next().is_some() {
-            return Err(error("has more than two limits and a burst"));
+        let mut sizes = [0; 3];
+        for (size, word) in sizes.iter_mut().zip(words) {
+            *size = Size::parse(word)?.bytes;
         }
-        let burst = burst.unwrap_or(0);
+        let [input, output, burst] = sizes;
         let rates = Rates {
             input: Rate::new(input, burst),
-            output: Rate::new(output.unwrap_or(0), burst),
+            output: Rate::new(output, burst),
         };
         if self.addresses.set(key, Some(rates)).is_none() {
             if key.contains(['/', ':', '$']) {
-                return Err(error("is not about $, $$, an address, a network or a user"));
+                let what = "is not about $, $$, an address, a network or a user";
+                return Err(what.to_owned());
             }
             self.users.insert(key.to_owned(), rates);
         }
         Ok(())
+    }
+
+    fn shut(&mut self, is_shut: bool) {
+        self.is_shut = is_shut;
     }
 }
 

@@ -1,40 +1,27 @@
-//! The buckets of addresses and users, without a lock that all share.
+//! The buckets of addresses and users.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, Hash, RandomState},
-    sync::Arc,
-};
+use std::{hash::Hash, sync::Arc};
 
-use parking_lot::Mutex;
+use gost_pace::Buckets;
 
-use super::Buckets;
-
-const SHARDS: usize = 16;
+use crate::shards::Shards;
 
 /// How many a part remembers before those are forgotten that are as good as new.
 const REMEMBERED: usize = 64;
 
 /// Buckets by key, for as long as somebody uses them or they are in debt.
-pub(super) struct Shared<K> {
-    hasher: RandomState,
-    shards: [Mutex<HashMap<K, Arc<Buckets>>>; SHARDS],
-}
+pub(super) struct Shared<K>(Shards<K, Arc<Buckets>>);
 
 impl<K> Default for Shared<K> {
     fn default() -> Self {
-        Self {
-            hasher: RandomState::new(),
-            shards: std::array::from_fn(|_| Mutex::default()),
-        }
+        Self(Shards::default())
     }
 }
 
 impl<K: Hash + Eq + Clone> Shared<K> {
     /// The buckets of a key.
     pub(super) fn of(&self, key: &K, now: u64) -> Arc<Buckets> {
-        let place = self.hasher.hash_one(key) as usize % SHARDS;
-        let mut shard = self.shards[place].lock();
+        let mut shard = self.0.of(key);
         if let Some(buckets) = shard.get(key) {
             return buckets.clone();
         }
@@ -47,6 +34,6 @@ impl<K: Hash + Eq + Clone> Shared<K> {
     /// How many there are.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().len()).sum()
+        self.0.len()
     }
 }

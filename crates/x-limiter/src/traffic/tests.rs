@@ -1,9 +1,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use gost_loader::FileSource;
+use tokio::time::Instant;
 
 use super::*;
-use crate::TrafficOptions;
+use crate::{TrafficOptions, lines};
 
 fn limiter(lines: &[&str]) -> Traffic {
     let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
@@ -100,7 +101,7 @@ async fn rules_that_change_count_for_connections_that_are_there() {
     std::fs::write(&file, "10.0.0.1 100KB").unwrap();
     let mut options = TrafficOptions::default();
     options.sources.file = Some(FileSource { path: file.clone() });
-    let limiter = Traffic::with(TrafficRules::load("test", &options).await.unwrap());
+    let limiter = Traffic::with(lines::load("test", &[], &options.sources).await.unwrap());
     let meters = [conn(&limiter, "10.0.0.1")];
     let rate = || limiter.0.rules.load().addresses.own([10, 0, 0, 1].into());
     let set = async |line: &str| {
@@ -127,10 +128,17 @@ async fn a_debt_stays_with_the_address_and_is_forgotten_once_paid() {
     assert!(matches!(again.allow(Direction::In, 1), Allowance::After(_)));
     drop(again);
     tokio::time::sleep(Duration::from_mins(1)).await;
-    for n in 0..100_000_u32 {
+    for n in 0x0a00_0000..0x0a01_86a0_u32 {
         let ip = std::net::Ipv4Addr::from(n).to_string();
-        conn(&limiter, &ip);
+        let allowed = conn(&limiter, &ip).allow(Direction::In, 1);
+        assert_eq!(allowed, Allowance::Bytes(1));
     }
+    // Whom no rule is about is not remembered at all.
+    let before = limiter.0.addresses.len();
+    let free = conn(&limiter, "11.0.0.1");
+    assert_eq!(free.allow(Direction::In, 9), Allowance::Bytes(9));
+    free.count(Direction::In, 9);
+    assert_eq!(limiter.0.addresses.len(), before);
     assert!(
         limiter.0.addresses.len() < 3000,
         "{}",

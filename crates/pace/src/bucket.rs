@@ -1,6 +1,6 @@
-//! What has moved under one limit, and whose turn it is: without a lock.
+//! How fast bytes may move under limits that many share: what has moved, and whose turn it is.
 //!
-//! The whole bucket is one number: the time by which everything that has moved so far will have
+//! Nobody takes a lock. The whole bucket is one number: the time by which everything that has moved so far will have
 //! been paid for. Moving bytes puts it off; while it lies in the future the bucket is in debt, and
 //! how far it lies in the past is the credit. Each of those who share the bucket may move again
 //! when what it moved last has been paid for, so that they take turns, and wake only for their own.
@@ -34,7 +34,7 @@ const LEAST: u64 = 1024;
 
 /// Bytes per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rate {
+pub struct Rate {
     /// Bytes per second, not 0.
     bytes: u64,
     /// Bytes that may move at once after a pause; 0 for what is usual.
@@ -44,8 +44,12 @@ pub(crate) struct Rate {
 impl Rate {
     /// So many bytes per second; `burst` bytes at once after a pause, 0 for what is usual. No rate
     /// for 0 bytes.
-    pub(crate) fn new(bytes: u64, burst: u64) -> Option<Self> {
+    pub fn new(bytes: u64, burst: u64) -> Option<Self> {
         (bytes > 0).then_some(Self { bytes, burst })
+    }
+
+    pub(crate) const fn parts(self) -> (u64, u64) {
+        (self.bytes, self.burst)
     }
 
     /// How long so many bytes take, in nanoseconds.
