@@ -83,6 +83,8 @@ pub fn components() -> Registry {
     gost_x_ingress::register(&mut registry);
     #[cfg(feature = "router")]
     gost_x_router::register(&mut registry);
+    #[cfg(feature = "discovery")]
+    gost_x_discovery::register(&mut registry);
     #[cfg(feature = "plugin")]
     gost_x_plugin::register(&mut registry);
     registry

@@ -41,9 +41,26 @@ fn list(texts: &[String]) -> Value {
 }
 
 impl Builder<'_> {
-    /// Makes a policy with a name, or finds the one that was made before.
+    /// Makes a policy with a name from a table, or finds the one that was made before.
     pub(crate) async fn policy<K>(
         &self,
+        name: &str,
+        wanted: impl PartialEq + Send + Sync + 'static,
+        place: &Place,
+        fields: Fields,
+    ) -> Result<K::Made, Problem>
+    where
+        K: Kind + ?Sized,
+        K::Made: Clone + Sync,
+    {
+        self.policy_of::<K>("table", name, wanted, place, fields)
+            .await
+    }
+
+    /// Makes a policy of a type with a name, or finds the one that was made before.
+    pub(crate) async fn policy_of<K>(
+        &self,
+        r#type: &str,
         name: &str,
         wanted: impl PartialEq + Send + Sync + 'static,
         place: &Place,
@@ -56,7 +73,7 @@ impl Builder<'_> {
         let at = format!("{} {name}", K::NAME);
         let make = async {
             let build = self.build(at.as_str().into(), "");
-            let made = self.registry.make::<K>("table", &fields.0, build).await;
+            let made = self.registry.make::<K>(r#type, &fields.0, build).await;
             made.map_err(|e| place.error("", e.to_string()))
         };
         self.keeper.keep(&at, wanted, &Values::new(), make).await
@@ -310,6 +327,8 @@ impl Bypass for Bypasses {
 
 #[cfg(test)]
 mod tests {
+    use gost_core::build::Named;
+
     use super::*;
 
     struct Fixed {
@@ -354,5 +373,22 @@ mod tests {
             let (query, asker) = (BypassQuery::default(), Asker::default());
             assert_eq!(group.contains(&query, &asker).await, wanted, "{members:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn tables_and_limiters_that_were_removed_keep_shut() {
+        fn gone<K: Kind + ?Sized>() -> Ref<K>
+        where
+            K::Made: Clone + Sync,
+        {
+            Named::default().keep("gone", &Named::default())
+        }
+        let (asker, client) = (Asker::default(), [127, 0, 0, 1].into());
+        let hosts = NamedHosts(gone::<dyn HostMapper>());
+        assert_eq!(hosts.lookup("a.test", Family::Any, &asker).await, None);
+        let connections = NamedLimiter(gone::<dyn ConnLimiter>());
+        assert!(connections.admit(client).is_none());
+        let rates = NamedLimiter(gone::<dyn RateLimiter>());
+        assert!(!rates.allow(client));
     }
 }

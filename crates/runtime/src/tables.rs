@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gost_config::{self as config, Problem};
 use gost_core::{
+    duration::format_go,
     policy::{Discovery, Ingress, OsRouter, Rewriter},
     values::Value,
 };
@@ -27,9 +28,7 @@ impl Builder<'_> {
             }
         }
         for sd in &self.config.sds {
-            let plugin = sd.plugin.as_ref();
-            let made = self.only_plugin::<dyn Discovery>(&sd.name, plugin, &sd.place);
-            match made.await {
+            match self.discovery(sd).await {
                 Ok(made) => self.fill::<dyn Discovery>(&sd.name, made),
                 Err(problem) => problems.push(problem),
             }
@@ -42,6 +41,32 @@ impl Builder<'_> {
                 Err(problem) => problems.push(problem),
             }
         }
+    }
+
+    async fn discovery(&self, sd: &config::Sd) -> Result<Arc<dyn Discovery>, Problem> {
+        if let Some(plugin) = &sd.plugin {
+            return self.plugin::<dyn Discovery>(&sd.name, plugin).await;
+        }
+        let Some(redis) = &sd.redis else {
+            let what = "it is nothing without a plugin or redis";
+            return Err(sd.place.error("plugin", what));
+        };
+        let (db, password) = (redis.db.to_string(), redis.password.to_string());
+        let server = map([
+            ("addr", &redis.addr),
+            ("db", &db),
+            ("username", &redis.username),
+            ("password", &password),
+            ("key", &redis.key),
+        ]);
+        let mut fields = Fields::default().set("redis", server);
+        if let Some(ttl) = redis.ttl.positive() {
+            fields = fields.set("ttl", Value::Text(format_go(ttl)));
+        } else if !redis.ttl.is_zero() {
+            return Err(redis.place.error("ttl", "is less than nothing"));
+        }
+        self.policy_of::<dyn Discovery>("redis", &sd.name, sd.clone(), &redis.place, fields)
+            .await
     }
 
     async fn ingress(&self, ingress: &config::Ingress) -> Result<Arc<dyn Ingress>, Problem> {

@@ -1,9 +1,11 @@
 //! Lists that are loaded: from files that change, from URLs that fail, and from a redis that several
 //! daemons share and that dies.
 
+mod discovery;
 mod refused;
 mod scaling;
 mod sources;
+mod table;
 
 use std::{future::Future, path::Path, time::Duration};
 

@@ -1,7 +1,10 @@
 //! From names to addresses, tunnels and gateways.
 
 use super::{FileLoader, HttpLoader, Plugin, RedisLoader, schema};
-use crate::{List, scalar::Nanos};
+use crate::{
+    List,
+    scalar::{Nanos, Secret},
+};
 
 schema! {
     /// A DNS resolver.
@@ -118,11 +121,29 @@ schema! {
         gateway: String => "gateway".always();
     }
 
-    /// Service discovery.
+    /// Service discovery, by a plugin or through redis.
     pub struct Sd {
         /// Unique name.
         name: String => "name".always();
         /// The plugin that does it.
         plugin: Option<Plugin> => "plugin";
+        /// The redis that does it, which the original can't.
+        redis: Option<SdRedis> => "redis";
+    }
+
+    /// A redis through which services are found.
+    pub struct SdRedis {
+        /// Address.
+        addr: String => "addr".always();
+        /// Number of the database.
+        db: i64 => "db";
+        /// User name.
+        username: String => "username";
+        /// Password.
+        password: Secret => "password";
+        /// What keys begin with; empty for `gost:sd`.
+        key: String => "key";
+        /// How long a service is found that nobody renews; 0 for a minute.
+        ttl: Nanos => "ttl";
     }
 }

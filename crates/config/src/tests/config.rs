@@ -109,12 +109,13 @@ fn the_schema_is_whole() {
         Node Connector Dialer NodeFilter Matcher Probe HttpNode UrlRewrite BodyRewrite TlsNode Auth
         Tls TlsOptions SockOpts Selector Plugin FileLoader RedisLoader HttpLoader Auther Admission
         Bypass Limiter Quota QuotaStore QuotaRedis QuotaStatus Resolver Nameserver Hosts HostMapping
-        Ingress IngressRule Router Route Sd Recorder FileRecorder TcpRecorder HttpRecorder
+        Ingress IngressRule Router Route Sd SdRedis Recorder FileRecorder TcpRecorder HttpRecorder
         RedisRecorder Rewriter Cache MemoryCache RedisCache Observer Logger Log LogRotation
         Profiling Api Metrics
     };
     let keys: usize = seen.iter().map(|(_, keys)| keys).sum();
-    assert_eq!((seen.len(), keys), (69, 400));
+    // Those of the original, and the redis of service discovery.
+    assert_eq!((seen.len(), keys), (69 + 1, 400 + 7));
 }
 
 #[test]
