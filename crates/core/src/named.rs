@@ -349,4 +349,29 @@ mod tests {
         assert!(shared.is_ok_and(|shared| shared.get().is_ok()));
         assert!(later.get::<dyn Bypass>("new").is_err());
     }
+
+    #[tokio::test]
+    async fn who_was_removed_keeps_shut() {
+        fn gone<K: Kind + ?Sized>() -> Ref<K>
+        where
+            K::Made: Clone + Sync,
+        {
+            Named::default().keep("gone", &Named::default())
+        }
+        let (asker, request) = (Asker::default(), Request::default());
+        let auther = gone::<dyn Authenticator>();
+        let id = auther.authenticate(&Credentials::default(), &asker).await;
+        assert_eq!(id, None);
+        let admission = gone::<dyn Admission>();
+        assert!(!admission.admit(Network::Tcp, &Addr::Any, &asker).await);
+        assert!(admission.lets_stay([127, 0, 0, 1].into()), "who is there");
+        let bypass = gone::<dyn Bypass>();
+        assert!(bypass.is_shut() && bypass.contains(&BypassQuery::default(), &asker).await);
+        assert!(gone::<dyn Hop>().select(&request, &[]).await.is_err());
+        assert!(gone::<dyn Chain>().route(&request, &[]).await.is_err());
+        // Nobody waits for those who only listen.
+        let recorded = gone::<dyn Recorder>().record(Bytes::new(), &"null".into());
+        assert!(recorded.await.is_ok());
+        assert!(gone::<dyn Observer>().observe(&[]).await.is_ok());
+    }
 }

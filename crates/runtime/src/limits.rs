@@ -375,3 +375,45 @@ impl Quota for NamedQuota {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gost_core::build::Named;
+
+    use super::*;
+
+    /// A limiter under which everything moves.
+    struct Free;
+
+    impl TrafficLimiter for Free {
+        fn meter(&self, _: LimitScope<'_>, _: &Asker) -> Meter {
+            Meter::default()
+        }
+    }
+
+    #[test]
+    fn who_was_under_a_limiter_that_is_removed_goes_on_and_others_move_nothing() {
+        let named = Named::default().put::<dyn TrafficLimiter>("l", Arc::new(Free));
+        let limiter = NamedTraffic {
+            named: named.clone(),
+            time: Duration::ZERO,
+        };
+        let meter = || limiter.meter(LimitScope::Service, &Asker::default());
+        let before = meter();
+        let one = Allowance::Bytes(1);
+        assert_eq!(before.allow(Direction::In, 1), one);
+        named.set(None);
+        assert_eq!(before.allow(Direction::In, 1), one);
+        assert_eq!(meter().allow(Direction::In, 1), Allowance::Over);
+        named.set(Some(Arc::new(Free)));
+        assert_eq!(meter().allow(Direction::In, 1), one);
+    }
+
+    #[test]
+    fn a_quota_that_is_removed_lets_nobody_in_and_those_who_are_there_go_on() {
+        let gone = Named::default().keep::<dyn Quota>("gone", &Named::default());
+        let quota = NamedQuota(gone);
+        assert!(quota.is_blocked());
+        assert_eq!(quota.allow(Direction::Out, 7), Allowance::Bytes(7));
+    }
+}

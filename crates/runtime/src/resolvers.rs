@@ -110,3 +110,18 @@ impl Resolver for NamedResolver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gost_core::build::Named;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_was_removed_resolves_nothing() {
+        let gone = Named::default().keep::<dyn Resolver>("gone", &Named::default());
+        let (resolver, asker) = (NamedResolver(gone), Asker::default());
+        let error = resolver.resolve("localhost", Family::Any, &asker).await;
+        assert!(error.is_err_and(|e| e.to_string().contains("gone")));
+    }
+}

@@ -173,6 +173,9 @@ async fn a_file_that_is_not_there_at_first_is_a_mistake() -> Result<()> {
         "hosts: [{name: x, file: {path: /nowhere/list}}]",
         "climiters: [{name: x, file: {path: /nowhere/list}}]",
         "rlimiters: [{name: x, file: {path: /nowhere/list}}]",
+        "limiters: [{name: x, file: {path: /nowhere/list}}]",
+        "ingresses: [{name: x, file: {path: /nowhere/list}}]",
+        "routers: [{name: x, file: {path: /nowhere/list}}]",
         "hops: [{name: x, file: {path: /nowhere/list}}]",
     ] {
         let text = refused(&format!("{service}\n{section}")).await?;
