@@ -12,15 +12,14 @@ use tokio::time::Instant;
 /// The longest wait: for an answer that has not begun.
 pub(super) const LONGEST: Duration = Duration::from_secs(5);
 
-/// The shortest wait.
+/// The shortest wait. Otherwise an answer that pauses for as long as it took to begin is over: a
+/// longer wait would be safer, but keeps the connection of the target open, and a target that
+/// serves few at a time then serves fewer in a second.
 const SHORTEST: Duration = Duration::from_millis(5);
 
 /// The wait for a client's last words when the target has ended without an answer to the ones
 /// before.
 const LAST_WORDS: Duration = Duration::from_millis(100);
-
-/// An answer that pauses for so many times as long as it took to begin is over.
-const FACTOR: u32 = 4;
 
 /// What has moved, and when.
 pub(super) struct Pace {
@@ -59,7 +58,7 @@ impl Pace {
     /// has ended.
     pub(super) fn patience(&self, client_ended: bool) -> Duration {
         match self.answer {
-            Some(answer) => (answer * FACTOR).clamp(SHORTEST, LONGEST),
+            Some(answer) => answer.clamp(SHORTEST, LONGEST),
             None if client_ended => LONGEST,
             None => LAST_WORDS,
         }
