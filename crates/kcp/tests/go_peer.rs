@@ -2,75 +2,38 @@
 //! (`tests/peers/kcp` at the root of the repository).
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::Read,
     net::{SocketAddr, UdpSocket},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::{Arc, OnceLock},
+    path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use gost_kcp::{Cipher, CipherKind, Config, Envelope, Key, Nonces, Opening, Session};
+use gost_testkit::go_peer::{self, GoPeer};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Builds the peer once; `None`, with the reason printed, if that can not be.
-fn peer() -> Option<&'static PathBuf> {
-    static PEER: OnceLock<Result<PathBuf, &str>> = OnceLock::new();
-    let built = PEER.get_or_init(|| {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/kcp");
-        let go = |args: &[&str]| {
-            let mut command = Command::new("go");
-            command.args(args).current_dir(source).output()
-        };
-        match go(&["mod", "download"]) {
-            Err(_) => return Err("no go on PATH"),
-            Ok(output) if !output.status.success() => {
-                return Err("the module github.com/xtaci/kcp-go can not be had");
-            }
-            Ok(_) => {}
-        }
-        let binary = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("kcp-peer");
-        let output = go(&["build", "-o", binary.to_str().unwrap(), "."]).unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{errors}");
-        Ok(binary)
-    });
-    match built {
-        Ok(binary) => Some(binary),
-        Err(reason) => {
-            println!("skipped: {reason}");
-            None
-        }
-    }
+/// The peer's program; `None`, with the reason printed, if it can't be had.
+fn peer() -> Option<PathBuf> {
+    go_peer::build(
+        "kcp",
+        "github.com/xtaci/kcp-go",
+        env!("CARGO_TARGET_TMPDIR"),
+    )
+    .unwrap()
 }
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(binary: &PathBuf, command: &str, flags: &str) -> Running {
-    let child = Command::new(binary)
-        .arg(command)
-        .args(flags.split_whitespace())
-        .stdout(Stdio::piped())
-        .spawn();
-    Running(child.unwrap())
+fn start(binary: &Path, command: &str, flags: &str) -> GoPeer {
+    let args = std::iter::once(command).chain(flags.split_whitespace());
+    GoPeer::start(binary, args).unwrap()
 }
 
 /// An echo of the peer's, and where it is.
-fn serve(binary: &PathBuf, flags: &str) -> (Running, SocketAddr) {
+fn serve(binary: &Path, flags: &str) -> (GoPeer, SocketAddr) {
     let mut server = start(binary, "serve", flags);
-    let mut line = String::new();
-    let stdout = server.0.stdout.as_mut().unwrap();
-    BufReader::new(stdout).read_line(&mut line).unwrap();
-    let addr = line.trim().strip_prefix("listening ").unwrap();
-    (server, addr.parse().unwrap())
+    let addr = server.listening().unwrap();
+    (server, addr)
 }
 
 /// Our end: a session on a socket of its own.
@@ -143,7 +106,7 @@ impl End {
 
 /// Our client at an echo of the peer's.
 fn ours_at_theirs(flags: &str, envelope: &Envelope, config: &Config, size: usize) {
-    let Some(binary) = peer() else { return };
+    let Some(binary) = &peer() else { return };
     let (_server, addr) = serve(binary, flags);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(addr).unwrap();
@@ -162,7 +125,7 @@ fn ours_at_theirs(flags: &str, envelope: &Envelope, config: &Config, size: usize
 
 /// A client of the peer's at our echo.
 fn theirs_at_ours(flags: &str, envelope: &Envelope, config: &Config, size: usize) {
-    let Some(binary) = peer() else { return };
+    let Some(binary) = &peer() else { return };
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let addr = socket.local_addr().unwrap();
     let flags = format!("{flags} -addr {addr} -conv 3735928559 -bytes {size}");
@@ -266,7 +229,7 @@ fn numbers_that_differ_at_both_ends() {
 
 #[test]
 fn another_key_is_not_understood() {
-    let Some(binary) = peer() else { return };
+    let Some(binary) = &peer() else { return };
     let (_server, addr) = serve(binary, "-key one");
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(addr).unwrap();

@@ -5,76 +5,33 @@
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use gost_smux::{Config, Event, SessionError, Side, Version};
+use gost_testkit::go_peer::{self, GoPeer};
 use support::{End, Task, config, pattern};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Builds the peer once; `None`, with the reason printed, if that can not be.
-fn peer() -> Option<&'static PathBuf> {
-    static PEER: OnceLock<Result<PathBuf, &str>> = OnceLock::new();
-    let built = PEER.get_or_init(|| {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/smux");
-        let go = |args: &[&str]| {
-            let mut command = Command::new("go");
-            command.args(args).current_dir(source).output()
-        };
-        match go(&["mod", "download"]) {
-            Err(_) => return Err("no go on PATH"),
-            Ok(output) if !output.status.success() => {
-                return Err("the module github.com/xtaci/smux can not be had");
-            }
-            Ok(_) => {}
-        }
-        let binary = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("smux-peer");
-        let output = go(&["build", "-o", binary.to_str().unwrap(), "."]).unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{errors}");
-        Ok(binary)
-    });
-    match built {
-        Ok(binary) => Some(binary),
-        Err(reason) => {
-            println!("skipped: {reason}");
-            None
-        }
-    }
+/// The peer's program; `None`, with the reason printed, if it can't be had.
+fn peer() -> Option<PathBuf> {
+    go_peer::build("smux", "github.com/xtaci/smux", env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn start(binary: &Path, command: &str, version: Version, args: &[&str]) -> GoPeer {
+    let version = version.number().to_string();
+    let all = [&[command, "-version", &version], args].concat();
+    GoPeer::start(binary, all).unwrap()
 }
 
-fn start(binary: &PathBuf, command: &str, version: Version, args: &[&str]) -> Running {
-    let child = Command::new(binary)
-        .args([command, "-version", &version.number().to_string()])
-        .args(args)
-        .stdout(Stdio::piped())
-        .spawn();
-    Running(child.unwrap())
-}
-
-fn serve(binary: &PathBuf, version: Version) -> (Running, TcpStream) {
+fn serve(binary: &Path, version: Version) -> (GoPeer, TcpStream) {
     let mut server = start(binary, "serve", version, &[]);
-    let mut line = String::new();
-    let stdout = server.0.stdout.as_mut().unwrap();
-    BufReader::new(stdout).read_line(&mut line).unwrap();
-    let addr = line.trim().strip_prefix("listening ").unwrap();
-    let conn = TcpStream::connect(addr).unwrap();
+    let conn = TcpStream::connect(server.listening().unwrap()).unwrap();
     (server, conn)
 }
 
@@ -131,7 +88,7 @@ const VERSIONS: [Version; 2] = [Version::V1, Version::V2];
 
 #[test]
 fn our_streams_are_echoed() {
-    let Some(binary) = peer() else { return };
+    let Some(binary) = &peer() else { return };
     for version in VERSIONS {
         let (_server, conn) = serve(binary, version);
         let mut link = Link::new(config(version), Side::Client, conn);
@@ -155,7 +112,7 @@ fn our_streams_are_echoed() {
 
 #[test]
 fn its_streams_are_echoed_by_us() {
-    let Some(binary) = peer() else { return };
+    let Some(binary) = &peer() else { return };
     for version in VERSIONS {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap().to_string();
@@ -183,7 +140,7 @@ fn its_streams_are_echoed_by_us() {
 /// to its, while others go on.
 #[test]
 fn a_stalled_stream_does_not_stop_another() {
-    let Some(binary) = peer() else { return };
+    let Some(binary) = &peer() else { return };
     let (_server, conn) = serve(binary, Version::V2);
     let mut link = Link::new(config(Version::V2), Side::Client, conn);
     let stalled = link.end.open(Task {
@@ -203,7 +160,7 @@ fn a_stalled_stream_does_not_stop_another() {
 
 #[test]
 fn another_version_is_dropped_by_both() {
-    let Some(binary) = peer() else { return };
+    let Some(binary) = &peer() else { return };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
     let _client = start(binary, "connect", Version::V1, &["-addr", &addr]);

@@ -14,6 +14,7 @@
 //! Servers and relays run as tasks of the tokio runtime that starts them and
 //! end when they are dropped.
 
+pub mod go_peer;
 pub mod impair;
 pub mod payload;
 pub mod peers;
