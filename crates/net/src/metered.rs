@@ -108,7 +108,13 @@ impl AsyncRead for Metered {
             &mut this.read_pause,
             cx
         ))?;
-        let room = buf.initialize_unfilled_to(allowed.min(buf.remaining()));
+        if allowed >= buf.remaining() {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+            this.meter.count(Direction::In, buf.filled().len() - before);
+            return Poll::Ready(Ok(()));
+        }
+        let room = buf.initialize_unfilled_to(allowed);
         let mut part = ReadBuf::new(room);
         ready!(Pin::new(&mut this.inner).poll_read(cx, &mut part))?;
         let n = part.filled().len();
