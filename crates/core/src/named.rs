@@ -6,7 +6,13 @@ use std::{
     fmt,
     marker::PhantomData,
     net::IpAddr,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
 };
 
 use arc_swap::{ArcSwapOption, Guard};
@@ -23,7 +29,28 @@ use crate::{
     routing::{Chain, Choice, Hop, Node, Request, Route},
 };
 
-type Slot<T> = Arc<ArcSwapOption<T>>;
+type Slot<T> = Arc<Place<T>>;
+
+/// What has a name now.
+struct Place<T> {
+    made: ArcSwapOption<T>,
+    /// How often something else was put here.
+    version: AtomicU64,
+}
+
+impl<T> Place<T> {
+    fn new(made: Option<T>) -> Self {
+        Self {
+            made: ArcSwapOption::from(made.map(Arc::new)),
+            version: AtomicU64::new(0),
+        }
+    }
+
+    fn set(&self, made: Option<T>) {
+        self.made.store(made.map(Arc::new));
+        self.version.fetch_add(1, Release);
+    }
+}
 
 /// The named objects of a program, each in a slot that outlives it.
 #[derive(Default)]
@@ -46,7 +73,7 @@ impl<T: Send + Sync + 'static> Empty for Slot<T> {
     }
 
     fn empty(&self) {
-        self.store(None);
+        self.set(None);
     }
 }
 
@@ -56,7 +83,7 @@ impl Named {
     where
         K::Made: Clone + Sync,
     {
-        self.insert(name, Arc::new(ArcSwapOption::from_pointee(made)))
+        self.insert(name, Arc::new(Place::new(Some(made))))
     }
 
     /// Keeps a name: with the slot that `before` has for it, so that whoever holds that sees what
@@ -65,7 +92,8 @@ impl Named {
     where
         K::Made: Clone + Sync,
     {
-        self.insert(name, before.slot::<K>(name).unwrap_or_default())
+        let slot = before.slot::<K>(name);
+        self.insert(name, slot.unwrap_or_else(|| Arc::new(Place::new(None))))
     }
 
     /// Keeps what components have put under the empty name: what they share, and no configuration
@@ -161,13 +189,18 @@ where
 
     /// The object; `None` when the slot was emptied.
     pub fn load(&self) -> Guard<Option<Arc<K::Made>>> {
-        self.slot.load()
+        self.slot.made.load()
+    }
+
+    /// Another number when the name means another object than before, or none. Whoever asks for it
+    /// first and then [loads](Self::load) has something at least as new.
+    pub fn version(&self) -> u64 {
+        self.slot.version.load(Acquire)
     }
 
     /// The object; an error that names it when the slot was emptied.
     pub fn get(&self) -> Result<K::Made> {
-        self.slot
-            .load()
+        self.load()
             .as_ref()
             .map(|made| K::Made::clone(made))
             .ok_or_else(|| {
@@ -180,7 +213,7 @@ where
 
     /// Puts another object into the slot, or empties it.
     pub fn set(&self, made: Option<K::Made>) {
-        self.slot.store(made.map(Arc::new));
+        self.slot.set(made);
     }
 }
 

@@ -257,12 +257,21 @@ struct Current {
     asker: Asker,
     /// Of one connection, so that nobody waits for it; made and dropped with each, which an
     /// `ArcSwap` is too dear for.
-    held: Mutex<Option<Held>>,
+    held: Mutex<Held>,
 }
 
+#[derive(Default)]
 struct Held {
-    of: Arc<dyn TrafficLimiter>,
-    meter: Meter,
+    /// The version of the name when it was looked up last; none at first.
+    version: Option<u64>,
+    now: Option<(Arc<dyn TrafficLimiter>, Meter)>,
+}
+
+impl Held {
+    fn is_of(&self, limiter: &Arc<dyn TrafficLimiter>) -> bool {
+        let now = self.now.as_ref();
+        now.is_some_and(|(of, _)| Arc::ptr_eq(of, limiter))
+    }
 }
 
 /// A scope of its own.
@@ -296,19 +305,19 @@ impl Scope {
 impl Current {
     /// Does something with the meter; nothing where there is none.
     fn with<T>(&self, what: impl FnOnce(&Meter) -> T) -> Option<T> {
-        let named = self.limiter.named.load();
+        let named = &self.limiter.named;
+        let version = Some(named.version());
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(now) = named.as_ref()
-            && held
-                .as_ref()
-                .is_none_or(|held| !Arc::ptr_eq(&**now, &held.of))
-        {
-            *held = Some(Held {
-                of: Arc::clone(&**now),
-                meter: now.meter_kept(self.scope.borrow(), &self.asker, self.limiter.time),
-            });
+        if held.version != version {
+            // Who is under a limiter that is removed stays under it.
+            if let Some(now) = named.load().as_ref().filter(|now| !held.is_of(now)) {
+                let (scope, time) = (self.scope.borrow(), self.limiter.time);
+                let meter = now.meter_kept(scope, &self.asker, time);
+                held.now = Some((Arc::clone(&**now), meter));
+            }
+            held.version = version;
         }
-        Some(what(&held.as_ref()?.meter))
+        held.now.as_ref().map(|(_, meter)| what(meter))
     }
 }
 
