@@ -56,8 +56,11 @@ const MAX_TIMEOUT: u32 = 60_000;
 /// What the peer waits for was sent so often and not acknowledged: the session is over.
 const DEAD: u32 = 20;
 const LEAST_PATIENCE: Millis = 1000;
-const FIRST_PROBE: u64 = 7_000;
-const LONGEST_PROBE: u64 = 120_000;
+/// When the peer is asked first whether its window is still closed, and how seldom it is asked in
+/// the end. It says only once that it has opened; whatever is lost of that is waited for, so this
+/// is sooner and more often than kcp-go asks (7 and 120 seconds).
+const FIRST_PROBE: u64 = 500;
+const LONGEST_PROBE: u64 = 10_000;
 const MIN_THRESHOLD: u32 = 2;
 /// Buffers that are kept to be used again.
 const SPARE: usize = 256;
@@ -223,6 +226,7 @@ impl Arq {
                 Command::TellWindow => {}
             }
         }
+        self.watch_window(now);
         self.count_overtaken(&mut acks);
         if let (Some(time), Origin::Wire) = (acks.latest, origin) {
             // The clock on the wire has 32 bits.

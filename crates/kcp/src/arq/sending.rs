@@ -337,23 +337,22 @@ impl Arq {
         }
     }
 
-    /// Asks for the peer's window from time to time while it is closed.
-    pub(super) fn probe(&mut self, now: Millis) {
+    /// Sees to it that the peer is asked about its window while that is closed.
+    pub(super) fn watch_window(&mut self, now: Millis) {
         if self.remote_window > 0 {
             self.probe_at = None;
-            return;
+        } else if self.probe_at.is_none() {
+            self.probe_wait = FIRST_PROBE;
+            self.probe_at = Some(now + FIRST_PROBE);
         }
-        match self.probe_at {
-            None => {
-                self.probe_wait = FIRST_PROBE;
-                self.probe_at = Some(now + FIRST_PROBE);
-            }
-            Some(at) if at <= now => {
-                self.probe_wait = (self.probe_wait * 3 / 2).min(LONGEST_PROBE);
-                self.probe_at = Some(now + self.probe_wait);
-                self.ask = true;
-            }
-            Some(_) => {}
+    }
+
+    /// Asks when it is time to.
+    pub(super) fn probe(&mut self, now: Millis) {
+        if self.probe_at.is_some_and(|at| at <= now) {
+            self.probe_wait = (self.probe_wait * 3 / 2).min(LONGEST_PROBE);
+            self.probe_at = Some(now + self.probe_wait);
+            self.ask = true;
         }
     }
 }

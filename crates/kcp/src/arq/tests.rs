@@ -120,7 +120,7 @@ fn a_closed_window_is_asked_for() {
     };
     arq.receive(0, &closed.encode(), Origin::Wire);
     assert!(sent(&mut arq, 0).is_empty());
-    for at in [7_000, 7_000 + 10_500] {
+    for at in [500, 500 + 750, 500 + 750 + 1125] {
         assert_eq!(arq.next_timeout(), Some(at));
         let asked = sent(&mut arq, at);
         assert_eq!(asked.len(), 1);

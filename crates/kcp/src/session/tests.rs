@@ -230,6 +230,43 @@ fn what_could_not_begin_a_conversation_begins_none() {
 }
 
 #[test]
+fn a_window_that_opens_again_is_heard_of_soon_whatever_is_lost() {
+    let config = Config {
+        receive_window: 4,
+        shards: None,
+        ..Config::default()
+    };
+    let start = Instant::now();
+    let mut ends = [(); 2].map(|()| Session::new(7, config.clone(), start).unwrap());
+    let (mut left, mut read, mut now) = (30_000, 0, 0);
+    while read < 30_000 {
+        assert!(now < 5000, "only {read} bytes were read");
+        let at = start + Duration::from_millis(now);
+        let some = ends[0].writable().min(left);
+        ends[0].write(&vec![1; some]);
+        left -= some;
+        while now >= 2000 && !ends[1].peek().is_empty() {
+            let piece = ends[1].peek().len();
+            ends[1].consume(piece);
+            read += piece;
+        }
+        for from in 0..2 {
+            let due = ends[from].next_timeout().is_some_and(|t| t <= at);
+            let mut room = [0; 1500];
+            while (due || ends[from].wants_send())
+                && let Some(length) = ends[from].transmit(at, &mut room)
+            {
+                // Nothing arrives in the moment in which the reader is back.
+                if !(2000..2100).contains(&now) {
+                    ends[1 - from].receive(at, &room[packet::HEADER..length]);
+                }
+            }
+        }
+        now += 10;
+    }
+}
+
+#[test]
 fn a_session_at_rest_is_small_and_wakes_up() {
     let config = Config::default();
     let now = Instant::now();
