@@ -153,8 +153,7 @@ async fn client(
 ) -> Result<(Process, SocketAddr)> {
     let port = ports::tcp();
     let listen = format!("tcp://127.0.0.1:{port}/{}", to.address());
-    // Without nodelay the reference sends no request before it has data.
-    let node = format!("relay+kcp://{path}?nodelay=true&{keys}");
+    let node = format!("relay+kcp://{path}?{keys}");
     let launch = Launch::new(program).args(["-L", &listen, "-F", &node]);
     let mut client = launch.quiet().spawn()?;
     client.listening(port).await?;
@@ -164,6 +163,8 @@ async fn client(
 /// How much came, and the longest gap.
 async fn download(from: SocketAddr, until: Instant) -> Result<(u64, Duration)> {
     let mut stream = TcpStream::connect(from).await?;
+    // The reference sends no request before it has data.
+    stream.write_all(b"!").await?;
     let mut buffer = vec![0; 1 << 16];
     let (mut bytes, mut gap) = (0, Duration::ZERO);
     while Instant::now() < until {

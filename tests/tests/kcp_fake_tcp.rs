@@ -87,8 +87,6 @@ async fn it_crosses_a_network_between_ours_and_the_original() -> Result<()> {
         let far = network.far.launch(&server, &["-L", &node]).spawn()?;
         far.line("listening on").await?;
         let listen = format!("tcp://127.0.0.1:{port}/{}", network.page);
-        // Without nodelay the original sends no request before it has data.
-        let node = format!("{node}&nodelay=true");
         let near = network
             .near
             .launch(&client, &["-L", &listen, "-F", &node])
