@@ -1,6 +1,9 @@
 //! Name servers of others, web servers to be found, and our program between them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Result, ensure};
 use gost_testkit::{
@@ -247,9 +250,11 @@ pub(crate) async fn web_of_both() -> Result<u16> {
     let (four, six) = loop {
         let four = TcpListener::bind("127.0.0.1:0").await?;
         let port = four.local_addr()?.port();
-        // Somebody else may have it.
-        if let Ok(six) = TcpListener::bind(("::1", port)).await {
-            break (four, six);
+        match TcpListener::bind(("::1", port)).await {
+            Ok(six) => break (four, six),
+            // Somebody else has it.
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error.into()),
         }
     };
     let port = four.local_addr()?.port();

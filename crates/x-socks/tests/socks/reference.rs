@@ -255,6 +255,15 @@ async fn a_udp_port_that_we_bind_for_it() {
         }
     };
     soon(bound).await;
+    // It reads on behind the answer that the port is bound, and so loses what comes that soon.
+    let early = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    early.connect(("127.0.0.1", port)).await.unwrap();
+    let is_up = async || {
+        early.send(b"?").await.unwrap();
+        let answer = timeout(Duration::from_millis(500), early.recv(&mut [0; 64])).await;
+        answer.is_ok()
+    };
+    soon(async { while !is_up().await {} }).await;
     // Two clients at once, as many as the original can't serve.
     let mut clients = Vec::new();
     for _ in 0..2 {
