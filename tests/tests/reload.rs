@@ -159,10 +159,10 @@ async fn a_hundred_reloads_under_load_cost_unchanged_services_nothing() -> Resul
         gost.signal(Signal::SIGHUP)?;
         until_version(ports[SERVICES], version).await?;
         if version == 20 {
-            early = gost.usage().pss;
+            early = gost.usage().anonymous;
         }
     }
-    let late = gost.usage().pss;
+    let late = gost.usage().anonymous;
     running.store(false, SeqCst);
     while let Some(done) = load.join_next().await {
         done??;
@@ -174,7 +174,7 @@ async fn a_hundred_reloads_under_load_cost_unchanged_services_nothing() -> Resul
         late < early + (2 << 20),
         "memory grew from {early} to {late}"
     );
-    println!("{visits} visits; pss {early} after 20 reloads, {late} after 100");
+    println!("{visits} visits; {early} bytes after 20 reloads, {late} after 100");
     gost.signal(Signal::SIGTERM)?;
     ensure!(gost.exit(PATIENCE).await?.success());
     let said = gost.lines().join("\n");

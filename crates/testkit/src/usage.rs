@@ -17,6 +17,10 @@ pub struct Usage {
     pub pss: u64,
     /// Resident set size in bytes (`VmRSS`): memory, shared pages in full.
     pub rss: u64,
+    /// That part of it in bytes which comes from no file (`RssAnon`): heap and
+    /// stacks. Unlike the others it is the same however many processes run the
+    /// same program.
+    pub anonymous: u64,
     /// Open file descriptors.
     pub descriptors: u64,
 }
@@ -27,16 +31,15 @@ impl Usage {
     /// # Errors
     /// When the process does not exist or belongs to somebody else.
     pub fn of(pid: u32) -> io::Result<Self> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         Ok(Self {
             cpu: cpu(pid)?,
             pss: kibibytes(
                 &fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?,
                 "Pss:",
             )?,
-            rss: kibibytes(
-                &fs::read_to_string(format!("/proc/{pid}/status"))?,
-                "VmRSS:",
-            )?,
+            rss: kibibytes(&status, "VmRSS:")?,
+            anonymous: kibibytes(&status, "RssAnon:")?,
             descriptors: fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64,
         })
     }
@@ -48,6 +51,7 @@ impl Usage {
             cpu: sum.cpu + one.cpu,
             pss: sum.pss + one.pss,
             rss: sum.rss + one.rss,
+            anonymous: sum.anonymous + one.anonymous,
             descriptors: sum.descriptors + one.descriptors,
         })
     }
@@ -141,7 +145,10 @@ mod tests {
         let pid = std::process::id();
         let before = Usage::of(pid).unwrap();
         assert!(
-            before.pss > 100 * 1024 && before.pss <= before.rss,
+            before.pss > 100 * 1024
+                && before.pss <= before.rss
+                && before.anonymous > 0
+                && before.anonymous < before.rss,
             "{before:?}"
         );
         let files: Vec<_> = (0..100)
