@@ -62,6 +62,9 @@ const LEAST_PATIENCE: Millis = 1000;
 const FIRST_PROBE: u64 = 500;
 const LONGEST_PROBE: u64 = 10_000;
 const MIN_THRESHOLD: u32 = 2;
+/// A peer that waits for our window to open is told so often, until it sends: it would ask, but
+/// only after a while.
+const TELLS: u8 = 4;
 /// Buffers that are kept to be used again.
 const SPARE: usize = 256;
 
@@ -124,6 +127,10 @@ pub(crate) struct Arq {
     /// When the first of them came.
     acks_since: Millis,
     tell: bool,
+    /// The peer is to be told so often yet that our window has opened.
+    repeats: u8,
+    /// When it is told again.
+    tell_at: Option<Millis>,
 }
 
 impl Arq {
@@ -163,6 +170,8 @@ impl Arq {
             acks: Vec::new(),
             acks_since: 0,
             tell: false,
+            repeats: 0,
+            tell_at: None,
             config,
         }
     }
@@ -245,6 +254,10 @@ impl Arq {
     /// Decides what is to be sent now; [`Self::emit`] then writes it.
     pub(crate) fn prepare(&mut self, now: Millis) {
         self.probe(now);
+        if self.tell_at.is_some_and(|at| at <= now) {
+            self.tell_at = None;
+            self.tell = true;
+        }
         self.pace.refill(now, self.window());
         let moved = self.move_to_flight();
         self.find_lost(now, moved);
@@ -264,6 +277,10 @@ impl Arq {
                 *flag = false;
             }
         }
+        if self.repeats > 0 && self.tell_at.is_none() && !self.tell {
+            self.repeats -= 1;
+            self.tell_at = Some(now + Millis::from(self.timeout)).filter(|_| self.repeats > 0);
+        }
         self.emit_data(now, header, &mut out);
         out.used
     }
@@ -272,10 +289,16 @@ impl Arq {
     pub(crate) fn next_timeout(&self) -> Option<Millis> {
         let acks =
             (!self.acks.is_empty()).then(|| self.acks_since + Millis::from(self.config.interval));
-        [acks, self.next_timeout, self.probe_at, self.pace.held]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            acks,
+            self.next_timeout,
+            self.probe_at,
+            self.tell_at,
+            self.pace.held,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// True when there is something to send at once: data, or more acknowledgements than should

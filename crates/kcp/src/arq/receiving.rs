@@ -1,6 +1,6 @@
 //! What is received.
 
-use super::{Arq, Millis, Origin, Out, before};
+use super::{Arq, Millis, Origin, Out, TELLS, before};
 use crate::segment::Header;
 
 impl Arq {
@@ -45,6 +45,9 @@ impl Arq {
         buffer.extend_from_slice(data);
         self.early[index] = Some(buffer);
         self.stats.received += 1;
+        // It knows.
+        self.repeats = 0;
+        self.tell_at = None;
         self.advance();
     }
 
@@ -81,7 +84,11 @@ impl Arq {
             self.read = 0;
             self.advance();
             // The peer may be waiting for this.
-            self.tell |= was_full && self.ready.len() < self.config.receive_window as usize;
+            if was_full && self.ready.len() < self.config.receive_window as usize {
+                self.tell = true;
+                self.repeats = TELLS;
+                self.tell_at = None;
+            }
         }
     }
 

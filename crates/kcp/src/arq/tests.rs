@@ -272,6 +272,20 @@ fn a_window_that_opens_is_told() {
     arq.consume(1);
     let told = sent(&mut arq, 0);
     assert_eq!((told[0].command, told[0].window), (Command::TellWindow, 1));
+    // It may have been lost: again, until the peer goes on or will ask itself.
+    let mut times = Vec::new();
+    while let Some(at) = arq.next_timeout() {
+        assert_eq!(sent(&mut arq, at)[0].command, Command::TellWindow);
+        times.push(at);
+    }
+    assert_eq!(times, [200, 400, 600]);
+    arq.receive(600, &push(1), Origin::Wire);
+    sent(&mut arq, 600);
+    arq.consume(1);
+    assert_eq!(sent(&mut arq, 700)[0].command, Command::TellWindow);
+    arq.receive(710, &push(2), Origin::Wire);
+    sent(&mut arq, 710);
+    assert_eq!(arq.next_timeout(), None, "it has gone on");
 }
 
 #[test]
