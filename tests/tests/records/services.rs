@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::{lines, posts, start};
+use crate::{lines, posts, start, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn observers_are_told_of_states_and_of_what_has_moved() -> Result<()> {
@@ -155,8 +155,11 @@ async fn services_log_where_they_are_told_to_and_files_are_put_aside() -> Result
     ensure!(lines[2].contains(">-<"), "{lines:?}");
     let quiet = std::fs::read_to_string(folder.path().join("quiet.log"))?;
     ensure!(quiet.is_empty(), "{quiet}");
-    let main = gost.lines().join("\n");
+    let main = until("lines of the other service", || {
+        let main = gost.lines().join("\n");
+        main.contains("\"service\":\"plain\"").then_some(main)
+    })
+    .await?;
     ensure!(!main.contains("\"service\":\"named\""), "{main}");
-    ensure!(main.contains("\"service\":\"plain\""), "{main}");
     Ok(())
 }
