@@ -444,6 +444,11 @@ pub trait OsRouter: Send + Sync + 'static {
     /// The route to a destination, in one of several networks where whoever knows the routes has
     /// several: `id` is which, such as that of a tunnel, or empty.
     fn route<'a>(&'a self, destination: &'a str, id: &'a str) -> Answer<'a, Option<OsRoute>>;
+
+    /// It is in force from now on: what it does to the system begins, if it does anything but
+    /// answer. The program says so to those that have a name, each time their configuration is
+    /// taken over; never to one of a configuration that was refused.
+    fn take_effect(&self) {}
 }
 
 /// A number that only grows, or one that goes up and down.

@@ -18,7 +18,7 @@ use gost_core::{
     error::{Error, Result, Why},
     listener::BoxFuture,
 };
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{sync::Notify, task::JoinSet, time::Instant};
 
 use crate::{
     Content, LoadError, Loaded, RedisKind, SourceOptions,
@@ -43,6 +43,7 @@ pub struct Reloading<T> {
 struct Now<T> {
     made: ArcSwap<T>,
     version: AtomicU64,
+    changed: Notify,
 }
 
 impl<T> Now<T> {
@@ -50,12 +51,14 @@ impl<T> Now<T> {
         Arc::new(Self {
             made: ArcSwap::from_pointee(made),
             version: AtomicU64::new(0),
+            changed: Notify::new(),
         })
     }
 
     fn set(&self, made: T) {
         self.made.store(Arc::new(made));
         self.version.fetch_add(1, Release);
+        self.changed.notify_waiters();
     }
 }
 
@@ -137,6 +140,19 @@ impl<T: Send + Sync + 'static> Reloading<T> {
     /// [loads](Self::load) has something at least as new.
     pub fn version(&self) -> u64 {
         self.now.version.load(Acquire)
+    }
+
+    /// Waits until there is something else than at `version`.
+    pub async fn newer_than(&self, version: u64) {
+        let mut changed = std::pin::pin!(self.now.changed.notified());
+        loop {
+            changed.as_mut().enable();
+            if self.version() != version {
+                return;
+            }
+            changed.as_mut().await;
+            changed.set(self.now.changed.notified());
+        }
     }
 }
 

@@ -23,7 +23,10 @@ impl Builder<'_> {
         }
         for router in &self.config.routers {
             match self.os_router(router).await {
-                Ok(made) => self.fill::<dyn OsRouter>(&router.name, made),
+                Ok(made) => {
+                    self.fill::<dyn OsRouter>(&router.name, made.clone());
+                    self.when_committed(move || made.take_effect());
+                }
                 Err(problem) => problems.push(problem),
             }
         }

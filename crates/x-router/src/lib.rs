@@ -1,4 +1,4 @@
-//! Routing tables of virtual networks.
+//! Routing tables of virtual networks. On Linux the system gets their routes too.
 //!
 //! ```
 //! let mut registry = gost_core::registry::Registry::new();
@@ -6,6 +6,7 @@
 //! assert!(registry.has::<dyn gost_core::policy::OsRouter>("table"));
 //! ```
 
+mod system;
 mod table;
 
 use std::sync::Arc;

@@ -1,6 +1,10 @@
 //! A table of routes.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use gost_core::{
     error::{Error, Result, Why},
@@ -10,6 +14,12 @@ use gost_core::{
 };
 use gost_loader::{RedisKind, Reloading, SourceOptions};
 use ipnet::IpNet;
+use tokio::task::JoinSet;
+
+use crate::system::{self, SystemRoute};
+
+/// The shortest time between two installations.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 options! {
     /// Options of the table.
@@ -99,11 +109,29 @@ impl Table {
         };
         self.routes.iter().find(fits).map(|(_, route)| route)
     }
+
+    /// The routes that a system can have: networks by the address of a gateway.
+    fn of_the_system(&self) -> Vec<SystemRoute> {
+        let routes = self.routes.iter().filter_map(|(network, route)| {
+            Some(SystemRoute {
+                network: network.as_ref()?.trunc(),
+                gateway: route.gateway.parse().ok()?,
+            })
+        });
+        routes.collect()
+    }
 }
 
 /// A table of routes, some of which are loaded.
 #[derive(Debug)]
-pub struct LoadedTable(Reloading<Table>);
+pub struct LoadedTable {
+    place: Arc<str>,
+    table: Arc<Reloading<Table>>,
+    /// How often the routes are put into the system again; 0 for once.
+    reload: Duration,
+    /// Puts the routes into the system for as long as the table is there.
+    installing: OnceLock<JoinSet<()>>,
+}
 
 impl LoadedTable {
     /// Loads a table. `place` says whose it is, for the log.
@@ -126,13 +154,47 @@ impl LoadedTable {
             }
             table
         });
-        Ok(Self(table.await?))
+        Ok(Self {
+            place: place.into(),
+            table: Arc::new(table.await?),
+            reload: options.sources.reload,
+            installing: OnceLock::new(),
+        })
+    }
+}
+
+/// Has the routes in the system at once, whenever the table is another, and each `reload`: somebody
+/// may have taken them away. What can't be had is said once.
+async fn install(place: Arc<str>, table: Arc<Reloading<Table>>, reload: Duration) {
+    let mut said = None;
+    loop {
+        let version = table.version();
+        let routes = table.load().of_the_system();
+        let failed = system::replace(&place, &routes).await.err();
+        if let Some(error) = failed.as_ref().filter(|_| said != failed) {
+            tracing::warn!("{place}: {error}");
+        }
+        said = failed;
+        let newer = table.newer_than(version);
+        if reload.is_zero() {
+            newer.await;
+        } else {
+            let _ = tokio::time::timeout(reload.max(SHORTEST), newer).await;
+        }
     }
 }
 
 impl OsRouter for LoadedTable {
     fn route<'a>(&'a self, destination: &'a str, _: &'a str) -> Answer<'a, Option<OsRoute>> {
-        Answer::Now(self.0.load().find(destination).cloned())
+        Answer::Now(self.table.load().find(destination).cloned())
+    }
+
+    fn take_effect(&self) {
+        self.installing.get_or_init(|| {
+            let mut task = JoinSet::new();
+            task.spawn(install(self.place.clone(), self.table.clone(), self.reload));
+            task
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod discovery;
 mod refused;
+mod routes;
 mod scaling;
 mod sources;
 mod table;
