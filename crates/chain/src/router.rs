@@ -148,11 +148,17 @@ impl Router {
         let Some(way) = route::fold(&route.steps, &self.sockets, &trail) else {
             return Err(no_route().into());
         };
-        let result = judge(way.connect(to, ask).await, route, &trail);
-        result.map(|mut conn| {
-            conn.meta.route = Some(trail.text(&route.steps, to).into());
-            conn
-        })
+        match judge(way.connect(to, ask).await, route, &trail) {
+            Ok(mut conn) => {
+                conn.meta.route = Some(trail.text(&route.steps, to).into());
+                Ok(conn)
+            }
+            Err(mut failed) => {
+                let error = failed.error;
+                failed.error = error.along(|| trail.text(&route.steps, to));
+                Err(failed)
+            }
+        }
     }
 
     /// Connects without nodes: to the first of the addresses that answers.
@@ -165,6 +171,8 @@ impl Router {
         };
         let connected = race(targets, connect).await;
         connected.map_err(|error| {
+            let first = targets.first().map(|to| to.addr.to_string());
+            let error = error.along(|| first.unwrap_or_default());
             // There was nobody else whose silence it could have been.
             if error.why() == Why::TimedOut {
                 error.side(Side::Target)

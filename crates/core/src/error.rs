@@ -85,6 +85,7 @@ struct Inner {
     phase: Phase,
     what: String,
     node: Option<Arc<str>>,
+    route: Option<Arc<str>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -99,6 +100,7 @@ impl Error {
             phase: Phase::Request,
             what: what.into(),
             node: None,
+            route: None,
             source: None,
         }))
     }
@@ -137,6 +139,15 @@ impl Error {
         self.edit(|e| {
             e.side = Side::Node;
             e.node.get_or_insert_with(|| node.clone());
+        })
+    }
+
+    /// Says which way was tried, in the words of [`Record::route`](crate::session::Record::route),
+    /// unless that is known.
+    #[must_use]
+    pub fn along(self, route: impl FnOnce() -> String) -> Self {
+        self.edit(|e| {
+            e.route.get_or_insert_with(|| route().into());
         })
     }
 
@@ -185,6 +196,11 @@ impl Error {
     /// The name of the node at fault, when one was named.
     pub fn node(&self) -> Option<&Arc<str>> {
         self.0.node.as_ref()
+    }
+
+    /// The way that was tried, where one was chosen.
+    pub fn route(&self) -> Option<&Arc<str>> {
+        self.0.route.as_ref()
     }
 
     /// True for an end that needs no attention: the client went away.

@@ -206,6 +206,7 @@ impl ServiceSession {
             Ok(conn) => conn,
             Err(error) => {
                 records.dial_error(&target.addr);
+                self.record.route = error.route().cloned();
                 return Err(error);
             }
         };

@@ -174,6 +174,11 @@ async fn the_error_says_what_was_attempted_on_what() {
     let error = failed(setup.connect().await);
     assert_eq!(error.to_string(), "node n1@n1.test:1: socket n1.test:1");
     assert_eq!(error.at_phase(), Phase::Dial);
+    assert_eq!(error.route().map(|way| &**way), Some("n1@n1.test:1 > t:80"));
+    // Without nodes it is what was dialed.
+    world.when("socket t:80", REFUSED_BY_TARGET);
+    let error = failed(Setup::new(&world, None).connect().await);
+    assert_eq!(error.route().map(|way| &**way), Some("t:80"));
 }
 
 #[tokio::test(start_paused = true)]
