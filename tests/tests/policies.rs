@@ -227,7 +227,7 @@ async fn an_admission_decides_whose_connections_are_taken() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn hosts_stand_before_any_resolver_at_services_hops_and_nodes() -> Result<()> {
     let web = web(b"hello").await?;
-    let sections = "hosts: [{name: t, mappings: [{hostname: echo.internal, ip: 127.0.0.1, aliases: [other.internal]}, {hostname: .wide.internal, ip: 127.0.0.1}]}]";
+    let sections = "hosts: [{name: t, mappings: [{hostname: echo.internal, ip: 127.0.0.1, aliases: [other.internal]}, {hostname: .wide.internal, ip: 127.0.0.1}, {hostname: 192.0.2.7, ip: 127.0.0.1}]}]";
     let (port, node) = (ports::tcp(), ports::tcp());
     let _service = Gost::start(&proxy(port, "  hosts: t", sections), port).await?;
     let http = format!("http://127.0.0.1:{port}");
@@ -235,19 +235,24 @@ async fn hosts_stand_before_any_resolver_at_services_hops_and_nodes() -> Result<
         ("echo.internal", true),
         ("other.internal", true),
         ("a.b.wide.internal", true),
+        ("192.0.2.7", true),
         ("nobody.invalid", false),
     ] {
         let got = through(&http, &format!("http://{host}:{web}/")).await?;
         ensure!(got.starts_with("hello") == found, "{host}: {got}");
     }
     let _node = gost(&["-L", &format!("relay://127.0.0.1:{node}")], node).await?;
-    for (hop_key, node_key) in [("hosts: t,", ""), ("", "hosts: t,")] {
+    for (hop_key, node_key, host) in [
+        ("hosts: t,", "", "echo.internal"),
+        ("", "hosts: t,", "echo.internal"),
+        ("", "hosts: t,", "192.0.2.7"),
+    ] {
         let port = ports::tcp();
         let config = format!(
             "services: [{{name: s, addr: '127.0.0.1:{port}', handler: {{type: http, chain: c}}}}]
 chains:
 - name: c
-  hops: [{{name: h, {hop_key} nodes: [{{name: n, {node_key} addr: 'echo.internal:{node}', connector: {{type: relay}}}}]}}]
+  hops: [{{name: h, {hop_key} nodes: [{{name: n, {node_key} addr: '{host}:{node}', connector: {{type: relay}}}}]}}]
 {sections}
 "
         );

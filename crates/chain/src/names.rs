@@ -1,6 +1,6 @@
-//! Turning the name in an address into IP addresses, before anything is dialed.
+//! Turning the host in an address into IP addresses, before anything is dialed.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use gost_core::{
     addr::Addr,
@@ -10,27 +10,33 @@ use gost_core::{
     routing::Names,
 };
 
-/// The addresses that the table, or else the resolver, has for the name in an address.
+/// The addresses that the table, or else the resolver, has for the host in an address.
 ///
-/// Only names are looked up. Without an entry in the table and without a resolver the address
-/// stays as it is, so that whoever dials it in the end, possibly a node, resolves it; the answer
-/// is never empty. A resolver that has no answer is an error about the target.
+/// The table may have entries for IP addresses, too; a resolver is only asked for names. Without
+/// an entry in the table and without a resolver the address stays as it is, so that whoever dials
+/// it in the end, possibly a node, resolves it; the answer is never empty. A resolver that has no
+/// answer is an error about the target.
 pub async fn addresses(names: &Names, addr: &Addr, ask: &Ask) -> Result<Vec<Addr>> {
-    let Addr::Name(name, port) = addr else {
-        return Ok(vec![addr.clone()]);
+    let (host, port) = match addr {
+        Addr::Name(name, port) if !name.is_empty() => (Cow::Borrowed(&**name), *port),
+        Addr::Ip(addr) if names.hosts.is_some() => {
+            let ip = addr.ip().to_canonical();
+            (Cow::Owned(ip.to_string()), addr.port())
+        }
+        _ => return Ok(vec![addr.clone()]),
     };
-    if name.is_empty() || (names.hosts.is_none() && names.resolver.is_none()) {
+    if names.hosts.is_none() && names.resolver.is_none() {
         return Ok(vec![addr.clone()]);
     }
     let asker = ask.asker();
-    let with_port = |ips: Vec<IpAddr>| ips.into_iter().map(|ip| Addr::Ip((ip, *port).into()));
+    let with_port = |ips: Vec<IpAddr>| ips.into_iter().map(|ip| Addr::Ip((ip, port).into()));
     if let Some(hosts) = &names.hosts
-        && let Some(found) = hosts.lookup(name, Family::Any, &asker).await
+        && let Some(found) = hosts.lookup(&host, Family::Any, &asker).await
         && !found.is_empty()
     {
         return Ok(with_port(found).collect());
     }
-    let Some(resolver) = &names.resolver else {
+    let (Addr::Name(name, _), Some(resolver)) = (addr, &names.resolver) else {
         return Ok(vec![addr.clone()]);
     };
     let found = resolver

@@ -269,20 +269,23 @@ fn judge<T>(result: Result<T>, route: &Route, trail: &Trail) -> Result<T, Failed
     Err(Failed { error, blames })
 }
 
-/// The targets that a name was found to be, without those that the client's rules forbid; never
+/// The targets that a host was found to be, without those that the client's rules forbid; never
 /// an empty list.
 async fn allowed(found: Vec<Addr>, to: &Target, ask: &Ask) -> Result<Vec<Target>> {
     let target = |addr| Target {
         network: to.network,
         addr,
     };
-    let bypass = match &ask.bypass {
-        // What did not need to be resolved here was checked before.
-        Some(bypass) if found.first() != Some(&to.addr) => bypass,
-        _ => return Ok(found.into_iter().map(target).collect()),
+    let Some(bypass) = &ask.bypass else {
+        return Ok(found.into_iter().map(target).collect());
     };
     let mut kept = Vec::with_capacity(found.len());
     for addr in found {
+        if addr == to.addr {
+            // It was checked before.
+            kept.push(target(addr));
+            continue;
+        }
         // An unspecified address reaches this machine.
         let reached = match addr.ip() {
             Some(ip) if addr.is_unspecified() && ip.is_ipv4() => {

@@ -31,6 +31,24 @@ async fn names_that_are_known_here_reach_the_nodes_as_addresses() {
 }
 
 #[tokio::test]
+async fn a_table_may_have_addresses_for_an_address_and_a_resolver_is_not_asked_for_it() {
+    for (names, dialed) in [
+        (
+            Table(&[("192.0.2.1", &["10.0.0.1"])]).into_hosts(),
+            "socket 10.0.0.1:80",
+        ),
+        (Table(&[]).into_hosts(), "socket 192.0.2.1:80"),
+        (Table(&[]).into_resolver(), "socket 192.0.2.1:80"),
+    ] {
+        let world = World::default();
+        let router = Router::new(world.sockets()).with_names(names);
+        let ask = Ask::default();
+        router.connect(&tcp("192.0.2.1:80"), &ask).await.unwrap();
+        assert_eq!(world.log(), [dialed]);
+    }
+}
+
+#[tokio::test]
 async fn a_name_the_resolver_does_not_know_is_an_error() {
     let world = World::default();
     let mut setup = Setup::new(&world, None);
@@ -116,6 +134,20 @@ async fn addresses_that_rules_forbid_are_not_used() {
             assert_eq!(failed(result).why(), Why::Denied);
         }
     }
+}
+
+#[tokio::test]
+async fn rules_are_asked_about_what_a_table_has_for_an_address() {
+    let world = World::default();
+    let table = Table(&[("192.0.2.1", &["192.0.2.1", "10.0.0.1"])]);
+    let router = Router::new(world.sockets()).with_names(table.into_hosts());
+    world.when("socket 192.0.2.1:80", REFUSED_BY_TARGET);
+    let ask = Ask {
+        bypass: Some(Arc::new(Hosts(&["10.0.0.1"]))),
+        ..Ask::default()
+    };
+    failed(router.connect(&tcp("192.0.2.1:80"), &ask).await);
+    assert_eq!(world.log(), ["socket 192.0.2.1:80"]);
 }
 
 #[tokio::test]
