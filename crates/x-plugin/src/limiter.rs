@@ -52,12 +52,12 @@ impl PluginLimiter {
         }
     }
 
-    fn limits(&self, scope: &'static str, asker: &Asker, client: &str) -> Arc<Limits> {
+    fn limits(&self, scope: &'static str, asker: &Asker) -> Arc<Limits> {
         // Of a connection it is known, and so it is of a client, who has one; not of a service.
         let network = if scope == "service" { "" } else { "tcp" };
         let question = LimitRequest {
             network: network.to_owned(),
-            client: client.to_owned(),
+            client: asker.user.clone(),
             src: asker.client.to_string(),
             service: asker.service.to_string(),
             scope: scope.to_owned(),
@@ -78,7 +78,7 @@ impl PluginLimiter {
                 .retain(|_, limits| Arc::strong_count(limits) > 1 || limits.is_fresh());
             shared.most = (shared.limits.len() * 2).max(REMEMBERED);
         }
-        let made = self.limits(scope, asker, client.unwrap_or_default());
+        let made = self.limits(scope, asker);
         shared.limits.insert(key, made.clone());
         made
     }
@@ -93,7 +93,7 @@ impl TrafficLimiter for PluginLimiter {
         let limits = match scope {
             LimitScope::Service => self.shared("service", asker, None),
             LimitScope::Client(client) => self.shared("client", asker, Some(client)),
-            LimitScope::Conn(_) => self.limits("conn", asker, &asker.user),
+            LimitScope::Conn(_) => self.limits("conn", asker),
         };
         let time = u64::try_from(time.max(SHORTEST).as_nanos()).unwrap_or(u64::MAX);
         limits.holds.store(time, Relaxed);

@@ -224,6 +224,21 @@ async fn a_limit_is_asked_for_once_and_shared() {
         "scope": "client"
     });
     assert_eq!(peer.last().1, wanted);
+    // Who has no name is one client by the address, which the plugin is told anyway.
+    let nobody = Asker {
+        user: String::new(),
+        ..asker
+    };
+    let _ = limiter.meter(LimitScope::Client("127.0.0.9"), &nobody);
+    let asked = async {
+        while peer.requests.lock().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), asked)
+        .await
+        .unwrap();
+    assert_eq!(peer.last().1["client"], "");
 }
 
 #[tokio::test]
