@@ -67,6 +67,56 @@ async fn sigterm_ends_it_with_status_0() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn signals_without_a_meaning_have_no_effect() -> anyhow::Result<()> {
+    let echo = tcp::Server::start(tcp::Behaviour::Echo).await?;
+    let port = ports::tcp();
+    let listen = format!("tcp://127.0.0.1:{port}/{}", echo.address());
+    let mut gost = gost(&["-L", &listen], port).await?;
+    for signal in [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGALRM] {
+        gost.signal(signal)?;
+        assert_eq!(exchange(port, b"ping").await?, b"ping", "{signal}");
+    }
+    // Everything before it has been seen once this one has taken effect.
+    gost.signal(Signal::SIGHUP)?;
+    gost.line("config reloaded").await?;
+    assert_eq!(exchange(port, b"ping").await?, b"ping");
+    gost.signal(Signal::SIGQUIT)?;
+    assert_eq!(gost.exit(PATIENCE).await?.code(), Some(2));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_reload_and_end_with_their_parent() -> anyhow::Result<()> {
+    let echo = tcp::Server::start(tcp::Behaviour::Echo).await?;
+    let ports = [ports::tcp(), ports::tcp()];
+    let listen = ports.map(|port| format!("tcp://127.0.0.1:{port}/{}", echo.address()));
+    let mut gost = gost(&["-L", &listen[0], "--", "-L", &listen[1]], ports[0]).await?;
+    gost.ready(ports[1]).await?;
+    gost.signal(Signal::SIGHUP)?;
+    let reloaded = async {
+        let count = || {
+            let lines = gost.lines().into_iter();
+            lines
+                .filter(|line| line.contains("config reloaded"))
+                .count()
+        };
+        while count() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reloaded).await?;
+    for port in ports {
+        assert_eq!(exchange(port, b"ping").await?, b"ping");
+    }
+    gost.signal(Signal::SIGTERM)?;
+    assert_eq!(gost.exit(PATIENCE).await?.code(), Some(0));
+    let ended = gost.lines().into_iter();
+    let ended = ended.filter(|line| line.contains("shutting down")).count();
+    assert_eq!(ended, 2, "both in order");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn secrets_stay_out_of_the_log() -> anyhow::Result<()> {
     let port = ports::tcp();
     let listen = format!("socks5://alice:opensesame@127.0.0.1:{port}");

@@ -10,13 +10,16 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use crate::{
     log::{self, Log},
     reload::{Reloader, Trigger},
-    signals::{Ends, Hangups},
+    signals::{End, Ends, Hangups},
     sources::Machine,
     threads,
 };
 
 /// How long connections may go on after the program was told to end.
 const DRAIN: Duration = Duration::from_secs(3);
+
+/// The exit status after `SIGQUIT`.
+const QUIT: u8 = 2;
 
 /// What a configuration is made of.
 pub(crate) struct Input {
@@ -98,22 +101,26 @@ async fn serve(input: Input, config: Config, log: Log) -> ExitCode {
     let mut ticks = ticks(input.flags.reload);
     let mut reloader = Reloader::new(input, log);
     gost_resident::give_back();
-    loop {
+    let end = loop {
         let trigger = tokio::select! {
-            () = ends.wait() => break,
-            () = runtime.finished() => break,
+            end = ends.wait() => break end,
+            () = runtime.finished() => break End::Orderly,
             () = hangups.wait() => Trigger::Signal,
             () = tick(ticks.as_mut()) => Trigger::Timer,
         };
         tokio::select! {
             () = reloader.reload(&mut runtime, trigger) => {}
-            () = ends.wait() => break,
+            end = ends.wait() => break end,
         }
+    };
+    if end == End::AtOnce {
+        tracing::error!("quit");
+        return ExitCode::from(QUIT);
     }
     tracing::info!("shutting down");
     tokio::select! {
         () = runtime.stop(DRAIN) => {}
-        () = ends.wait() => {}
+        _ = ends.wait() => {}
     }
     ExitCode::SUCCESS
 }
