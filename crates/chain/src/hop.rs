@@ -171,10 +171,16 @@ impl NodesHop {
     fn pick(&self, mut fit: Vec<&Candidate>, hash: Option<&str>) -> Option<Choice> {
         let highest = fit.iter().map(|c| c.priority).max()?;
         let lowest = fit.iter().map(|c| c.priority).min()?;
+        let mut best = fit.iter().filter(|c| c.priority == highest);
+        if let (Some(one), None) = (best.next(), best.next())
+            && (fit.len() == 1 || (highest > 0 && !one.options.backup))
+        {
+            // There is no choice, and so no turn that is taken.
+            return Some(Choice::Node(one.node.clone()));
+        }
         if highest == lowest {
             return self.of_tier(&fit, hash).or_else(|| self.of_all(fit, hash));
         }
-        // A tier of one is that one: filters leave alone what has no alternative.
         fit.sort_by_key(|c| std::cmp::Reverse(c.priority));
         let has_primary = fit.iter().any(|c| !c.options.backup);
         let mut tiers = fit

@@ -134,11 +134,10 @@ impl Selector {
         items: Vec<&'a T>,
         hash: Option<&str>,
     ) -> Option<Chosen<'a, T>> {
-        if items.len() < 2 {
-            return items.first().copied().map(Chosen::One);
-        }
         let index = match self.strategy {
-            Strategy::Round => self.turn.fetch_add(1, Relaxed) % items.len(),
+            // Who has no alternative has had a turn, too.
+            Strategy::Round => self.turn.fetch_add(1, Relaxed) % items.len().max(1),
+            _ if items.len() < 2 => 0,
             Strategy::Random => {
                 let weights: Vec<_> = items.iter().map(|item| item.options().weight()).collect();
                 weighted(&weights, fastrand::u64(0..weights.iter().sum()))

@@ -54,6 +54,8 @@ async fn a_group_takes_turns_among_the_chains_that_take_the_request() {
     assert_eq!(three_times(&group, "x.test:80").await, "aca");
     assert_eq!(three_times(&group, "y.test:80").await, "cbc");
     assert_eq!(three_times(&group, "z.test:80").await, "ccc");
+    // Nine turns were taken.
+    assert_eq!(three_times(&group, "x.test:80").await, "cac");
 }
 
 #[tokio::test]

@@ -281,3 +281,18 @@ fn filters_know_protocol_and_path() {
     };
     assert!(Filter::default().matches(&udp));
 }
+
+#[tokio::test]
+async fn where_there_is_no_choice_no_turn_is_taken() {
+    let request = request("t.test:80");
+    let hop = hop(Strategy::Round, vec![plain("a"), plain("b")]);
+    assert_eq!(choose(&hop, &request, &[]).await, "a");
+    let a = hop.candidates()[0].node.clone();
+    assert_eq!(choose(&hop, &request, &[a]).await, "b");
+    assert_eq!(choose(&hop, &request, &[]).await, "b");
+    let sole_best = vec![priority("a", 1), priority("b", 1), priority("c", 2)];
+    hop.set_candidates(sole_best);
+    assert_eq!(choose(&hop, &request, &[]).await, "c");
+    hop.set_candidates(vec![plain("a"), plain("b")]);
+    assert_eq!(choose(&hop, &request, &[]).await, "a");
+}

@@ -80,9 +80,9 @@ fn takes_turns_with_one_count_for_all_sets() {
     let selector = Selector::new(Strategy::Round);
     let all = things(["", "", ""]);
     assert_eq!(places(&selector, &all, None, 4), [0, 1, 2, 0]);
-    // Four choices were made; a single candidate is no choice.
+    // Whoever has no alternative takes turns, too.
     assert_eq!(places(&selector, &all[..1], None, 3), [0, 0, 0]);
-    assert_eq!(places(&selector, &all[..2], None, 2), [0, 1]);
+    assert_eq!(places(&selector, &all[..2], None, 2), [1, 0]);
 }
 
 #[test]
