@@ -191,7 +191,8 @@ impl Builder<'_> {
     ) -> Result<Arc<dyn Hop>, Problem> {
         let make = async {
             let mut entries = Vec::with_capacity(group.hops.len());
-            for entry in &group.hops {
+            // The configuration's check has warned about the others.
+            for entry in group.hops.iter().filter(|entry| !entry.hop.is_empty()) {
                 let place = format!("{place} / hop {}", entry.hop);
                 let hop = self.named_hop(&entry.hop, &entry.place, &place).await?;
                 let mut made = group::Entry::new(hop.clone());

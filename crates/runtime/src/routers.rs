@@ -129,7 +129,8 @@ impl Builder<'_> {
         if !way.chain.is_empty() {
             entries.push(group::Entry::new(named(&way.chain, &service.place)?));
         }
-        for entry in &group.chains {
+        // The configuration's check has warned about the others.
+        for entry in group.chains.iter().filter(|entry| !entry.chain.is_empty()) {
             let chain = named(&entry.chain, &entry.place)?;
             let mut made = group::Entry::new(chain.clone());
             if let Some(matcher) = &entry.matcher {

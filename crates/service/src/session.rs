@@ -101,7 +101,8 @@ impl ServiceSession {
     }
 
     fn ask(&self, target: &Target) -> Ask {
-        let hash = if self.serving.options.hash == "host" {
+        // What has no name yet, as what a forwarder is asked for, has none to be told apart by.
+        let hash = if self.serving.options.hash == "host" && target.addr != Addr::Any {
             target.addr.to_string()
         } else if self.record.user.is_empty() {
             self.record.client.host()

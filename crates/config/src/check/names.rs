@@ -237,6 +237,7 @@ impl References<'_> {
             let group = forwarder.hop_group.iter().flat_map(|group| &group.hops);
             for entry in group {
                 self.one("hop", &names.hops, &entry.place, "hop", &entry.hop);
+                self.skipped(&entry.place, "hop", &entry.hop);
             }
             for node in &forwarder.nodes {
                 self.target(node);
@@ -290,10 +291,14 @@ impl References<'_> {
         for entry in group.into_iter().flat_map(|group| &group.chains) {
             let chains = &self.names.chains;
             self.one("chain", chains, &entry.place, "chain", &entry.chain);
-            if entry.chain.is_empty() {
-                self.problems
-                    .push(entry.place.warning("chain", "is empty; skipped"));
-            }
+            self.skipped(&entry.place, "chain", &entry.chain);
+        }
+    }
+
+    /// Warns about an entry of a group that names nothing.
+    fn skipped(&mut self, place: &Place, key: &str, name: &str) {
+        if name.is_empty() {
+            self.problems.push(place.warning(key, "is empty; skipped"));
         }
     }
 

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use gost_testkit::ports;
+use tokio::{io::AsyncReadExt as _, net::TcpSocket};
 
 use super::{Way, hop, plain, proxy, socks, visits};
-use crate::support::{Client, Named, start};
+use crate::support::{Client, Named, soon, start};
 
 #[tokio::test]
 async fn a_node_is_chosen_by_strategy_rule_filter_priority_and_backup() {
@@ -249,4 +250,72 @@ chains:
         let reached = visits(([127, 0, 0, 1], port).into(), 4).await;
         assert_eq!(reached, expected, "{first} {second}");
     }
+}
+
+#[tokio::test]
+async fn an_entry_of_a_group_that_names_nothing_is_passed_over() {
+    let b = Named::start(b'B').await;
+    for (handler, forwarder) in [
+        (
+            "chainGroup: {chains: [{chain: ''}, {chain: b}]}",
+            "{nodes: [{name: t, addr: 't.test:80'}]}",
+        ),
+        ("metadata: {}", "{hopGroup: {hops: [{hop: ''}, {hop: b}]}}"),
+    ] {
+        let port = ports::tcp();
+        let yaml = format!(
+            "services:
+- name: entry
+  addr: 127.0.0.1:{port}
+  handler: {{type: tcp, {handler}}}
+  forwarder: {forwarder}
+chains:
+- name: b
+  hops: [{{name: b}}]
+hops:
+- name: b
+  nodes: [{}]
+",
+            plain(b.addr, "")
+        );
+        let _runtime = start(&yaml).await;
+        let reached = visits(([127, 0, 0, 1], port).into(), 3).await;
+        assert_eq!(reached, "BBB", "{handler}");
+    }
+}
+
+#[tokio::test]
+async fn a_forwarder_that_hashes_hosts_it_does_not_know_hashes_clients() {
+    let (a, b, c) = (
+        Named::start(b'A').await,
+        Named::start(b'B').await,
+        Named::start(b'C').await,
+    );
+    let port = ports::tcp();
+    let yaml = format!(
+        "services:
+- name: entry
+  addr: 127.0.0.1:{port}
+  handler: {{type: tcp, metadata: {{hash: host}}}}
+  forwarder:
+    selector: {{strategy: hash}}
+    nodes:
+    - {{name: a, addr: '{}'}}
+    - {{name: b, addr: '{}'}}
+    - {{name: c, addr: '{}'}}
+",
+        a.addr, b.addr, c.addr
+    );
+    let _runtime = start(&yaml).await;
+    let mut reached = String::new();
+    for last in 1..=3 {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, last], 0).into()).expect("bound");
+        let connecting = socket.connect(([127, 0, 0, 1], port).into());
+        let mut stream = soon(connecting).await.expect("connected");
+        let name = soon(stream.read_u8()).await.expect("a name");
+        reached.push(name.into());
+    }
+    // CRC-32 of the addresses modulo 3.
+    assert_eq!(reached, "CAB");
 }
