@@ -25,6 +25,14 @@ pub trait Listener: Send + 'static {
     /// The address that is listened on.
     fn addr(&self) -> Addr;
 
+    /// Over what those who connect come.
+    fn network(&self) -> Network {
+        match self.addr() {
+            Addr::Path(_) => Network::Unix,
+            _ => Network::Tcp,
+        }
+    }
+
     /// Another listener of the same source for another thread: each connection goes to one of
     /// them. Called in the runtime that will use it.
     ///

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use gost_core::{
-    addr::Addr,
+    addr::{Addr, Network},
     conn::Conn,
     error::Result,
     listener::{Accepted, Incoming, Listener},
@@ -59,6 +59,10 @@ impl Listener for MuxListener {
 
     fn addr(&self) -> Addr {
         self.below.addr()
+    }
+
+    fn network(&self) -> Network {
+        self.below.network()
     }
 
     fn share(&self) -> Option<Box<dyn Listener>> {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use gost_core::{
-    addr::{Addr, Target},
+    addr::{Addr, Network, Target},
     conn::Conn,
     error::{Error, Phase, Result, Side, Why},
     listener::{Accepted, Incoming, Listener},
@@ -55,6 +55,10 @@ impl Listener for ChannelListener {
 
     fn addr(&self) -> Addr {
         self.below.addr()
+    }
+
+    fn network(&self) -> Network {
+        self.below.network()
     }
 
     fn share(&self) -> Option<Box<dyn Listener>> {

@@ -181,8 +181,9 @@ fn put_in_place(
             service = name,
             handler,
             listener = listener_type,
-            "listening on {}",
-            service.addr()
+            "listening on {}/{}",
+            service.addr(),
+            service.network()
         );
     }
     Some(service)

@@ -3,7 +3,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use gost_core::{addr::Addr, listener::Listener};
+use gost_core::{
+    addr::{Addr, Network},
+    listener::Listener,
+};
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
@@ -44,6 +47,7 @@ impl Shared {
 pub struct Service {
     shared: Arc<Shared>,
     addr: Addr,
+    network: Network,
     closed: watch::Receiver<bool>,
     acceptors: Acceptors,
     /// Ends the connections of those who may not stay.
@@ -84,6 +88,7 @@ impl Service {
         let mut service = Self {
             shared,
             addr: Addr::Any,
+            network: Network::Tcp,
             closed,
             acceptors,
             _staying: staying,
@@ -95,6 +100,11 @@ impl Service {
     /// The address that is listened on.
     pub const fn addr(&self) -> &Addr {
         &self.addr
+    }
+
+    /// Over what those who connect come.
+    pub const fn network(&self) -> Network {
+        self.network
     }
 
     /// The name of the service.
@@ -127,7 +137,7 @@ impl Service {
     /// Takes connections from another listener; those that are open go on, and those that wait
     /// to be accepted from the old one are accepted.
     pub fn listen_with(&mut self, listener: Box<dyn Listener>) {
-        self.addr = listener.addr();
+        (self.addr, self.network) = (listener.addr(), listener.network());
         self.acceptors.listen(listener);
         self.shared.set_state(State::Ready);
         let text = format!("service {} is listening on {}", self.name(), self.addr);

@@ -213,6 +213,10 @@ impl Listener for KcpListener {
     fn addr(&self) -> Addr {
         self.held.local.clone()
     }
+
+    fn network(&self) -> Network {
+        Network::Udp
+    }
 }
 
 impl Drop for KcpListener {

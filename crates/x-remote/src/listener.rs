@@ -135,6 +135,10 @@ impl Listener for Remote {
             .as_ref()
             .map_or_else(|| self.at.addr.clone(), |bound| bound.addr())
     }
+
+    fn network(&self) -> Network {
+        self.at.network
+    }
 }
 
 #[cfg(test)]

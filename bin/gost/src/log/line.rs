@@ -6,8 +6,9 @@ use std::{
 };
 
 use chrono::{DateTime, Local};
+use gost_core::duration::format_go_nanos;
 use tracing::{
-    Level,
+    Event, Level,
     field::{Field, Visit},
 };
 
@@ -15,42 +16,41 @@ use tracing::{
 pub(super) struct Line<'a> {
     buffer: &'a mut String,
     json: bool,
-    message: String,
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn new(buffer: &'a mut String, json: bool) -> Self {
-        Self {
-            buffer,
-            json,
-            message: String::new(),
-        }
-    }
-
-    /// Level, time and, if it has one, the name of the logger come first.
-    pub(super) fn begin(&mut self, level: &str, logger: &str) {
-        let open = if self.json { "{\"level\":\"" } else { "level=" };
-        self.buffer.push_str(open);
-        self.buffer.push_str(level);
-        self.buffer.push_str(if self.json {
-            "\",\"time\":\""
-        } else {
-            " time="
-        });
-        push_now(self.buffer);
-        if self.json {
-            self.buffer.push('"');
-        }
+    /// Writes an event as a line of a logger, which may have no name.
+    ///
+    /// Time, level and message come first, whoever reads along; then what belongs to them.
+    pub(super) fn write(
+        buffer: &'a mut String,
+        json: bool,
+        (level, logger): (&str, &str),
+        event: &Event<'_>,
+    ) {
+        let mut line = Self { buffer, json };
+        line.begin(level);
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        line.text("msg", &message.0);
         if !logger.is_empty() {
-            self.text("logger", logger);
+            line.text("logger", logger);
         }
+        event.record(&mut line);
+        line.buffer.push_str(if json { "}\n" } else { "\n" });
     }
 
-    /// The message comes last.
-    pub(super) fn end(&mut self) {
-        let message = std::mem::take(&mut self.message);
-        self.text("msg", &message);
-        self.buffer.push_str(if self.json { "}\n" } else { "\n" });
+    fn begin(&mut self, level: &str) {
+        let (time, between, end) = if self.json {
+            ("{\"time\":\"", "\",\"level\":\"", "\"")
+        } else {
+            ("time=", " level=", "")
+        };
+        self.buffer.push_str(time);
+        push_now(self.buffer);
+        for part in [between, level, end] {
+            self.buffer.push_str(part);
+        }
     }
 
     fn key(&mut self, key: &str) {
@@ -82,15 +82,13 @@ impl<'a> Line<'a> {
 
 impl Visit for Line<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut text = String::new();
-        let _ = write!(text, "{value:?}");
-        self.record_str(field, &text);
+        if !is_message(field) {
+            self.record_str(field, &format!("{value:?}"));
+        }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            value.clone_into(&mut self.message);
-        } else if !value.is_empty() {
+        if !value.is_empty() && !is_message(field) {
             self.text(field.name().trim_start_matches("r#"), value);
         }
     }
@@ -100,7 +98,13 @@ impl Visit for Line<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field.name(), format_args!("{value}"));
+        let name = field.name();
+        if name == DURATION && !self.json {
+            let nanos = i64::try_from(value).unwrap_or(i64::MAX);
+            self.text(name, &format_go_nanos(nanos));
+        } else {
+            self.plain(name, format_args!("{value}"));
+        }
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -110,6 +114,30 @@ impl Visit for Line<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.plain(field.name(), format_args!("{value}"));
     }
+}
+
+/// The field for how long something took: nanoseconds, which people read as `1.5s`.
+const DURATION: &str = "duration";
+
+/// The message of an event, which is one of its fields.
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if is_message(field) {
+            let _ = write!(self.0, "{value:?}");
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if is_message(field) {
+            value.clone_into(&mut self.0);
+        }
+    }
+}
+
+fn is_message(field: &Field) -> bool {
+    field.name() == "message"
 }
 
 /// The name of a level.
@@ -142,7 +170,8 @@ fn push_quoted(buffer: &mut String, text: &str) {
     buffer.push('"');
 }
 
-/// Writes the time as `2006-01-02T15:04:05.000+01:00`. The text of a second is made once.
+/// Writes the time as `2006-01-02T15:04:05.000+01:00`, with `Z` for the zone of Greenwich. The text
+/// of a second is made once.
 fn push_now(buffer: &mut String) {
     thread_local! {
         static SECOND: Cell<(i64, [u8; 19], [u8; 6])> = const { Cell::new((i64::MIN, [0; 19], [0; 6])) };
@@ -167,7 +196,10 @@ fn push_now(buffer: &mut String) {
         }
         buffer.push_str(std::str::from_utf8(&date).unwrap_or_default());
         let _ = write!(buffer, ".{:03}", now.subsec_millis());
-        buffer.push_str(std::str::from_utf8(&zone).unwrap_or_default());
+        buffer.push_str(match &zone {
+            b"+00:00" => "Z",
+            zone => std::str::from_utf8(zone).unwrap_or_default(),
+        });
     });
 }
 
@@ -179,7 +211,11 @@ mod tests {
     fn time_has_milliseconds_and_zone() {
         let mut text = String::new();
         push_now(&mut text);
-        assert_eq!(text.len(), "2006-01-02T15:04:05.000+01:00".len(), "{text}");
+        let (_, milliseconds) = text.split_once('.').expect("a point");
+        let is_utc = Local::now().offset().local_minus_utc() == 0;
+        let zone = milliseconds.trim_start_matches(|c: char| c.is_ascii_digit());
+        assert_eq!(milliseconds.len() - zone.len(), 3, "{text}");
+        assert_eq!(zone == "Z", is_utc, "{text}");
         assert!(DateTime::parse_from_rfc3339(&text).is_ok(), "{text}");
     }
 

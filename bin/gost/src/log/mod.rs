@@ -217,13 +217,15 @@ pub(crate) fn fatal(reason: &str) {
     tracing::error!(target: FATAL, "{reason}");
 }
 
-/// The level by the original's name; what it does not know means info.
+/// The level by the original's name; what it does not know means info, and `fatal` only why the
+/// program does not start.
 fn level(name: &str) -> LevelFilter {
     match name {
         "trace" => LevelFilter::TRACE,
         "debug" => LevelFilter::DEBUG,
         "warn" => LevelFilter::WARN,
-        "error" | "fatal" => LevelFilter::ERROR,
+        "error" => LevelFilter::ERROR,
+        "fatal" => LevelFilter::OFF,
         _ => LevelFilter::INFO,
     }
 }
@@ -258,6 +260,10 @@ fn open(log: &Section) -> io::Result<Output> {
 }
 
 impl Settings {
+    fn hears(&self, level: Level) -> bool {
+        !matches!(self.output, Output::Nowhere) && level <= self.level
+    }
+
     /// Writes a line whole, so that lines of several threads do not mix.
     fn write(&self, line: &[u8]) {
         // There is nowhere left to complain when the log itself can't be written.
@@ -289,19 +295,22 @@ impl Subscriber for Logger {
         let is_fatal = metadata.target() == FATAL;
         metadata.is_event()
             && (ours || *metadata.level() <= Level::WARN)
-            && self.logs.load().all().any(|log| {
-                let heard = !matches!(log.output, Output::Nowhere) || is_fatal;
-                heard && *metadata.level() <= log.level
-            })
+            && (is_fatal
+                || self
+                    .logs
+                    .load()
+                    .all()
+                    .any(|log| log.hears(*metadata.level())))
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         let logs = self.logs.load();
-        let level = |log: &Settings| match log.output {
-            Output::Nowhere => LevelFilter::ERROR,
+        let levels = logs.all().map(|log| match log.output {
+            Output::Nowhere => LevelFilter::OFF,
             _ => log.level,
-        };
-        logs.all().map(level).max()
+        });
+        // Why the program does not start is said in any case, and is an error to this crate.
+        levels.chain([LevelFilter::ERROR]).max()
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -311,19 +320,14 @@ impl Subscriber for Logger {
         let is_fatal = event.metadata().target() == FATAL;
         let level = *event.metadata().level();
         self.logs.load().each(event, |log| {
-            let heard = !matches!(log.output, Output::Nowhere) && level <= log.level;
-            if !heard && !is_fatal {
+            if !is_fatal && !log.hears(level) {
                 return;
             }
             BUFFER.with_borrow_mut(|buffer| {
                 buffer.clear();
-                let mut line = Line::new(buffer, log.format == Format::Json);
-                line.begin(
-                    if is_fatal { "fatal" } else { line::name(level) },
-                    &log.name,
-                );
-                event.record(&mut line);
-                line.end();
+                let name = if is_fatal { "fatal" } else { line::name(level) };
+                let json = log.format == Format::Json;
+                Line::write(buffer, json, (name, &log.name), event);
                 log.write(buffer.as_bytes());
                 if is_fatal && !matches!(log.output, Output::Stderr) {
                     let _ = io::stderr().lock().write_all(buffer.as_bytes());
@@ -343,4 +347,39 @@ impl Subscriber for Logger {
     fn enter(&self, _: &Id) {}
 
     fn exit(&self, _: &Id) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_hears_its_level_and_what_is_worse() {
+        let levels = [
+            Level::ERROR,
+            Level::WARN,
+            Level::INFO,
+            Level::DEBUG,
+            Level::TRACE,
+        ];
+        for (name, expected) in [
+            ("fatal", 0),
+            ("error", 1),
+            ("warn", 2),
+            ("info", 3),
+            ("debug", 4),
+            ("trace", 5),
+            ("", 3),
+            ("verbose", 3),
+        ] {
+            let section = Section {
+                level: name.to_owned(),
+                ..Section::default()
+            };
+            let log = Settings::open("", Some(&section), &mut Vec::new());
+            let heard = levels.map(|level| log.hears(level));
+            let count = heard.into_iter().take_while(|heard| *heard).count();
+            assert_eq!(count, expected, "{name}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use gost_core::{
-    addr::Addr,
+    addr::{Addr, Network},
     build::Door,
     error::{Error, Phase, Result, Why},
     listener::{Incoming, Listener},
@@ -74,6 +74,10 @@ impl Listener for UdpDoor {
 
     fn addr(&self) -> Addr {
         self.local.clone()
+    }
+
+    fn network(&self) -> Network {
+        Network::Udp
     }
 }
 

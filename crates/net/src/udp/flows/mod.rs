@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use gost_core::{
-    addr::Addr,
+    addr::{Addr, Network},
     conn::{Conn, Meta},
     error::{Error, Phase, Result, Side, Why},
     listener::{Incoming, Listener},
@@ -120,5 +120,9 @@ impl Listener for Flows {
 
     fn addr(&self) -> Addr {
         self.local.clone()
+    }
+
+    fn network(&self) -> Network {
+        Network::Udp
     }
 }
