@@ -100,7 +100,9 @@ impl NodeOutbound {
 
     /// Decides whose failure an error is, names the node if it is its, and marks it.
     fn blame(&self, node: &Arc<Node>, error: Error, phase: Phase) -> Error {
-        if error.node().is_some() {
+        // A connector may name its own node.
+        let is_other = |name: &Arc<str>| !Arc::ptr_eq(name, &node.addr.name);
+        if error.node().is_some_and(is_other) {
             // It was a node on the way to this one, or this one if that could not reach it.
             if self.trail.doubts_step_before(self.place) {
                 self.mark(node, true);

@@ -154,9 +154,7 @@ fn no_answer(error: NoHead) -> Error {
 impl Connector for HttpConnector {
     async fn connect(&self, over: Conn, to: &Target, cx: &NodeCx<'_>) -> Result<Conn> {
         let fault = |error: Error| {
-            let error = error
-                .phase(Phase::Handshake)
-                .context(format!("connect {to} at node {}", cx.node.name));
+            let error = error.phase(Phase::Handshake);
             if error.at_side() == Side::Target {
                 error
             } else {
@@ -172,10 +170,14 @@ impl Connector for HttpConnector {
             _ => false,
         };
         if !supported {
-            let what = format!("connect {to} at node {}: http can't", cx.node.name);
+            let what = format!("connect {to}: http can't");
             return Err(Error::new(Why::Unsupported, what).phase(Phase::Handshake));
         }
-        let negotiated = cx.ask.within("connect", to, self.negotiate(over, to)).await;
+        let negotiating = async {
+            let negotiated = self.negotiate(over, to).await;
+            negotiated.map_err(|error| error.context(format_args!("connect {to}")))
+        };
+        let negotiated = cx.ask.within("connect", to, negotiating).await;
         let (node, meta) = negotiated.map_err(fault)?;
         if to.network == Network::Tcp {
             return Ok(node.into_conn(meta));

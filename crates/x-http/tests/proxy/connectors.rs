@@ -193,7 +193,7 @@ async fn refusals_say_what_was_attempted_and_whose_fault_it_is() {
         assert_eq!((error.why(), error.at_side()), (why, side), "{answer}");
         assert_eq!(
             error.to_string(),
-            format!("connect example.com:80/tcp at node n1: {text}")
+            format!("connect example.com:80/tcp: {text}")
         );
         assert_eq!(error.node().is_some(), side == Side::Node);
     }

@@ -320,6 +320,38 @@ async fn a_session_opened_for_another_names_the_node_at_fault() {
     assert_eq!(fails(&pooled.marker), 0);
 }
 
+#[tokio::test]
+async fn a_connector_may_name_its_own_node() {
+    struct Naming(Why, Side);
+    #[async_trait]
+    impl gost_core::outbound::Connector for Naming {
+        async fn connect(
+            &self,
+            _: Conn,
+            to: &Target,
+            cx: &gost_core::outbound::NodeCx<'_>,
+        ) -> Result<Conn> {
+            let error = Error::new(self.0, format!("ask for {to}"));
+            Err(error.at_node(&cx.node.name).side(self.1))
+        }
+    }
+    for (why, side, expected) in [
+        (Why::TimedOut, Side::Node, 1),
+        (Why::Closed, Side::Node, 1),
+        (Why::Auth, Side::Node, 1),
+        (Why::Denied, Side::Target, 0),
+    ] {
+        let world = World::default();
+        let mut node = world.node_at("n", "n.test:1");
+        node.transport.as_mut().unwrap().connector = Arc::new(Naming(why, side));
+        let node = Arc::new(node);
+        let setup = Setup::new(&world, Some(chain(&[&[&node]])));
+        let error = failed(setup.connect().await);
+        assert_eq!((error.why(), error.at_side()), (why, side));
+        assert_eq!(fails(&node.marker), expected, "{error}");
+    }
+}
+
 /// Opens in a task of its own, as a pool of sessions does.
 struct Opener;
 

@@ -7,28 +7,29 @@ use std::{
 
 use gost_testkit::ports;
 
-use super::{Way, hop, plain, proxy, socks, visits};
+use super::{Way, hop, plain, proxy, server, socks, visits};
 use crate::support::{Dead, Named, reload, start, until};
 
 #[tokio::test]
 async fn a_node_that_fails_costs_one_attempt_and_is_left_alone_afterwards() {
     let target = Named::start(b'T').await;
-    let (_proxy, good) = socks().await;
     let fifo = "\n    selector: {strategy: fifo, failTimeout: 10m}";
-    let first = hop("", &[proxy(good, "")]);
-    for silent in [false, true] {
-        for before in [String::new(), first.clone()] {
+    for protocol in ["socks5", "http"] {
+        let (_proxy, good) = server(protocol).await;
+        let node = |addr| format!("{{name: n, addr: '{addr}', connector: {{type: {protocol}}}}}");
+        let first = hop("", &[node(good)]);
+        for (silent, before) in [(false, ""), (true, ""), (false, &*first), (true, &*first)] {
             let dead = if silent {
                 Dead::silent().await
             } else {
                 Dead::closing().await
             };
-            let nodes = [proxy(dead.addr, ""), proxy(good, "")];
+            let nodes = [node(dead.addr), node(good)];
             let mut way = Way::new(format!("{before}{}", hop(fifo, &nodes)));
             way.target = target.addr.to_string();
             way.service = "dialTimeout: 400ms";
             let (_runtime, addr) = way.start().await;
-            let what = format!("silent {silent}, after a hop: {}", !before.is_empty());
+            let what = format!("{protocol}, silent {silent}, hops before: {before:?}");
             let start = Instant::now();
             assert_eq!(visits(addr, 1).await, "T", "{what}");
             let took = start.elapsed();

@@ -75,9 +75,14 @@ fn proxy(addr: SocketAddr, more: &str) -> String {
 
 /// A proxy on a port of its own.
 async fn socks() -> (gost_runtime::Runtime, SocketAddr) {
+    server("socks5").await
+}
+
+/// A proxy that speaks some protocol.
+async fn server(protocol: &str) -> (gost_runtime::Runtime, SocketAddr) {
     let port = ports::tcp();
-    let yaml =
-        format!("services:\n- {{name: p, addr: '127.0.0.1:{port}', handler: {{type: socks5}}}}\n");
+    let service = format!("{{name: p, addr: '127.0.0.1:{port}', handler: {{type: {protocol}}}}}");
+    let yaml = format!("services:\n- {service}\n");
     (start(&yaml).await, ([127, 0, 0, 1], port).into())
 }
 
