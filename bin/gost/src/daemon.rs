@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use gost_config::{Config, Flags, Names, Nanos, Problem, Severity, load};
+use gost_config::{Config, Flags, Names, Nanos, Problem, Severity};
 use gost_core::registry::Registry;
 use gost_runtime::{Runtime, Workers};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -11,7 +11,7 @@ use crate::{
     log::{self, Log},
     reload::{Reloader, Trigger},
     signals::{End, Ends, Hangups},
-    sources::Machine,
+    sources::{Input, Machine},
     threads,
 };
 
@@ -20,42 +20,6 @@ const DRAIN: Duration = Duration::from_secs(3);
 
 /// The exit status after `SIGQUIT`.
 const QUIT: u8 = 2;
-
-/// What a configuration is made of.
-pub(crate) struct Input {
-    pub(crate) flags: Flags,
-    pub(crate) names: Names,
-    pub(crate) sources: Machine,
-    pub(crate) components: Arc<Registry>,
-}
-
-/// Why a configuration must not be run.
-pub(crate) struct Refused {
-    /// Where to say so, if that much could be read.
-    log: Option<Box<gost_config::Log>>,
-    pub(crate) problems: Vec<Problem>,
-}
-
-impl Input {
-    /// The configuration, with warnings. One that is refused is so for all its mistakes at once.
-    pub(crate) fn read(&self) -> Result<(Config, Vec<Problem>), Refused> {
-        match load(&self.flags, &self.sources, &self.names) {
-            Err(failure) => Err(Refused {
-                log: None,
-                problems: failure.problems,
-            }),
-            Ok(loaded) if loaded.is_good() => Ok((loaded.config, loaded.problems)),
-            Ok(mut loaded) => {
-                let more = gost_runtime::check(&loaded.config, &self.components);
-                loaded.problems.extend(more);
-                Err(Refused {
-                    log: loaded.config.log.map(Box::new),
-                    problems: loaded.problems,
-                })
-            }
-        }
-    }
-}
 
 /// Runs what the flags name. Status 1 when it can't be started.
 pub(crate) fn run(flags: &Flags, names: Names, components: Registry) -> ExitCode {

@@ -6,8 +6,8 @@ use gost_config::{Place, Problem, Severity};
 use gost_runtime::Runtime;
 
 use crate::{
-    daemon::Input,
     log::{self, Log},
+    sources::Input,
 };
 
 /// How long the connections of a service that is gone may go on.

@@ -16,6 +16,7 @@ pub mod duration;
 pub mod error;
 pub mod handler;
 mod held;
+mod id;
 pub mod listener;
 pub mod meter;
 mod named;

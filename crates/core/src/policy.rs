@@ -17,9 +17,9 @@ use crate::{
     addr::{Addr, Network, Target},
     conn::TlsFacts,
     error::Result,
+    id::SessionId,
     listener::BoxFuture,
     meter::{Direction, Meter, Metering},
-    session::SessionId,
 };
 
 /// The answer of a policy: there already, or on its way. One that is on its way sets out when it is

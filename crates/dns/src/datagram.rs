@@ -10,7 +10,7 @@ use gost_core::{
     packet::{Batch, MIN_ROOM, Packet},
 };
 
-use crate::{DnsError, exchange::Way, message};
+use crate::{DnsError, message, way::Way};
 
 /// When a question is repeated, each counted from the one before. A datagram may get lost.
 const REPEATS: [Duration; 3] = [

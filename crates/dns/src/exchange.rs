@@ -4,13 +4,11 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use gost_core::{
-    addr::Target,
-    conn::Conn,
     error::{Error, Phase, Result, Side, Why},
     outbound::{Ask, NodeAddr, Outbound, Upgrade},
 };
 
-use crate::{Protocol, Server, datagram, https, message, stream};
+use crate::{Protocol, Server, datagram, https, message, stream, way::Way};
 
 /// Asks a server, over a way out.
 ///
@@ -22,31 +20,6 @@ pub struct Exchanger {
     way: Way,
     idle: stream::Idle,
     https: https::Client,
-}
-
-/// How to get to a server.
-pub(crate) struct Way {
-    out: Arc<dyn Outbound>,
-    tls: Option<Arc<dyn Upgrade>>,
-    /// What the certificate of the server is for.
-    node: NodeAddr,
-}
-
-impl Way {
-    pub(crate) async fn datagrams(&self, ask: &Ask) -> Result<Conn> {
-        let target = Target::udp(self.node.addr.clone());
-        self.out.connect(&target, ask).await
-    }
-
-    /// A stream to the server, with TLS if it has any.
-    pub(crate) async fn stream(&self, ask: &Ask) -> Result<Conn> {
-        let target = Target::tcp(self.node.addr.clone());
-        let conn = self.out.connect(&target, ask).await?;
-        match &self.tls {
-            Some(tls) => tls.client(conn, &self.node).await,
-            None => Ok(conn),
-        }
-    }
 }
 
 impl Exchanger {

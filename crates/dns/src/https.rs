@@ -17,7 +17,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::{task::AbortHandle, time::Instant};
 
-use crate::{DnsError, Server, exchange::Way, message, stream::LIFE};
+use crate::{
+    DnsError, Server, message,
+    way::{LIFE, Way},
+};
 
 /// The most bytes that the head of a response may have.
 const HEAD: usize = 16 * 1024;

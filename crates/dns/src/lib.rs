@@ -23,6 +23,7 @@ mod https;
 pub mod message;
 mod server;
 mod stream;
+mod way;
 
 pub use error::DnsError;
 pub use exchange::Exchanger;

@@ -14,16 +14,16 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{DnsError, exchange::Way, message};
+use crate::{
+    DnsError, message,
+    way::{LIFE, Way},
+};
 
 /// How many connections are kept for the next questions.
 const KEPT: usize = 2;
 
 /// How long a connection is kept without a question.
 const IDLE: Duration = Duration::from_secs(10);
-
-/// How long a connection may be used at all.
-pub(crate) const LIFE: Duration = Duration::from_mins(1);
 
 /// Connections without a question.
 #[derive(Default)]
