@@ -16,7 +16,7 @@ use gost_core::{
     packet::Batch,
     stream::{Prefixed, Stream},
 };
-use ppp::{HeaderResult, PartialResult, v1, v2};
+use ppp::{PartialResult, v1, v2};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How long a header may take; afterwards the connection counts as one without.
@@ -24,6 +24,9 @@ const WAIT: Duration = Duration::from_secs(10);
 
 /// The longest header that is taken: a v2 header has 16 bytes and up to 536 are ever seen.
 const LONGEST: usize = 16 + 1024;
+
+/// What a header of version 1 begins with.
+const LINE_PREFIX: &[u8] = b"PROXY ";
 
 /// The longest line of version 1, by its specification.
 const LONGEST_LINE: usize = 107;
@@ -141,27 +144,25 @@ async fn read(stream: &mut dyn Stream, buffer: &mut BytesMut) -> Result<Option<A
         if !matches!(buffer.first(), Some(b'P' | b'\r')) {
             return Ok(None);
         }
-        // A line of version 1 can be judged only as a whole.
-        let is_line = buffer.starts_with(b"PROXY ");
-        let is_whole_line = buffer.contains(&b'\n') || buffer.len() >= LONGEST_LINE;
-        let is_begun = b"PROXY ".starts_with(buffer) || (is_line && !is_whole_line);
-        if is_begun {
+        if LINE_PREFIX.starts_with(buffer) || v2::PROTOCOL_PREFIX.starts_with(buffer) {
             continue;
         }
-        let header = HeaderResult::parse(buffer);
-        if header.is_incomplete() && !is_line && buffer.len() < LONGEST {
-            continue;
-        }
-        let (addresses, length) = match &header {
-            HeaderResult::V1(Ok(header)) => (v1_addresses(&header.addresses), header.header.len()),
-            HeaderResult::V2(Ok(header)) => (v2_addresses(header), header.len()),
-            // Something else that begins with one of the two letters.
-            HeaderResult::V1(Err(_)) if !is_line => return Ok(None),
-            HeaderResult::V2(Err(_)) if !buffer.starts_with(v2::PROTOCOL_PREFIX) => {
-                return Ok(None);
+        let (addresses, length) = if buffer.starts_with(LINE_PREFIX) {
+            // A line can be judged only as a whole.
+            if !buffer.contains(&b'\n') && buffer.len() < LONGEST_LINE {
+                continue;
             }
-            HeaderResult::V1(Err(error)) => return Err(broken(error)),
-            HeaderResult::V2(Err(error)) => return Err(broken(error)),
+            let header = v1::Header::try_from(&**buffer).map_err(|e| broken(&e))?;
+            (v1_addresses(&header.addresses), header.header.len())
+        } else if buffer.starts_with(v2::PROTOCOL_PREFIX) {
+            match v2::Header::try_from(&**buffer) {
+                Ok(header) => (v2_addresses(&header), header.len()),
+                Err(error) if error.is_incomplete() && buffer.len() < LONGEST => continue,
+                Err(error) => return Err(broken(&error)),
+            }
+        } else {
+            // Something else that begins with one of the two letters.
+            return Ok(None);
         };
         let _ = buffer.split_to(length);
         return Ok(addresses);
@@ -284,7 +285,19 @@ mod tests {
         ] {
             assert_eq!(received(other).await.unwrap(), (None, other.to_vec()));
         }
-        assert!(received(b"PROXY TCP4 nonsense\r\n").await.is_err());
+        // A header that is begun right and broken then is not taken for data.
+        let signature = v2::PROTOCOL_PREFIX;
+        for broken in [
+            &b"PROXY TCP4 nonsense\r\n"[..],
+            &[
+                signature,
+                b"\x31\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\xc8\x22\x20\xfb",
+            ]
+            .concat(),
+            &[signature, b"\x21\x11\0\x04\xc0\0\x02\x01hello"].concat(),
+        ] {
+            assert!(received(broken).await.is_err(), "{broken:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
