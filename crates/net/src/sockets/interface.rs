@@ -39,22 +39,21 @@ impl Source {
 
 /// The ways that a setting allows for a destination, in order.
 ///
-/// A comma list of interface names and addresses; `!` behind one makes it strict. Addresses of
-/// the other family are left out; when there are no others, the destination can't be reached from
-/// there, and is not tried from elsewhere.
+/// A comma list of interface names and addresses; `!` behind one makes it strict, and an empty one
+/// leaves the choice to the system. Addresses of the other family are left out. When nothing is
+/// left, the destination can't be reached from there, and is not tried from elsewhere.
 pub(super) fn sources(setting: &str, to: SocketAddr) -> io::Result<Vec<Source>> {
     let mut all = Vec::new();
-    let mut is_there = false;
-    let items = setting
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty());
-    for item in items {
+    let mut missing = None;
+    for item in setting.split(',').map(str::trim) {
         let (name, strict) = item
             .strip_suffix('!')
             .map_or((item, false), |name| (name, true));
+        if name.is_empty() {
+            all.push(Source::default());
+            continue;
+        }
         if let Ok(ip) = name.parse::<IpAddr>() {
-            is_there = true;
             if ip.is_ipv4() == to.is_ipv4() {
                 all.push(Source {
                     ip: Some(ip),
@@ -65,13 +64,14 @@ pub(super) fn sources(setting: &str, to: SocketAddr) -> io::Result<Vec<Source>> 
             continue;
         }
         let found = addresses(name)?;
-        if found.is_empty() && strict {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("interface {name}: no such interface"),
-            ));
+        if found.is_empty() {
+            let what = format!("interface {name}: not there, or without an address");
+            let error = io::Error::new(io::ErrorKind::NotFound, what);
+            if strict {
+                return Err(error);
+            }
+            missing = Some(error);
         }
-        is_there |= !found.is_empty();
         let fitting = found.into_iter().filter(|ip| ip.is_ipv4() == to.is_ipv4());
         all.extend(fitting.map(|ip| Source {
             ip: Some(ip),
@@ -79,13 +79,13 @@ pub(super) fn sources(setting: &str, to: SocketAddr) -> io::Result<Vec<Source>> 
             strict,
         }));
     }
-    if all.is_empty() && is_there {
+    if all.is_empty() {
+        if let Some(error) = missing {
+            return Err(error);
+        }
         let family = if to.is_ipv4() { "IPv4" } else { "IPv6" };
         let what = format!("interface {setting}: no {family} address");
         return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, what));
-    }
-    if all.is_empty() {
-        all.push(Source::default());
     }
     Ok(all)
 }
@@ -130,8 +130,13 @@ mod tests {
             ]
         );
         assert_eq!(sources("", to).unwrap(), [Source::default()]);
-        assert!(sources("nosuch0!", to).is_err());
-        assert_eq!(sources("nosuch0", to).unwrap(), [Source::default()]);
+        // Nothing leaves by another way than those that are listed.
+        for missing in ["nosuch0!", "nosuch0", "nosuch0!,127.0.0.9", "nosuch0,::1"] {
+            let error = sources(missing, to).unwrap_err().to_string();
+            assert!(error.contains("nosuch0"), "{error}");
+        }
+        assert_eq!(sources("nosuch0,127.0.0.9", to).unwrap().len(), 1);
+        assert_eq!(sources("nosuch0,", to).unwrap(), [Source::default()]);
         for other_family in ["::1", "::1!"] {
             assert!(sources(other_family, to).is_err(), "{other_family}");
         }
