@@ -51,6 +51,17 @@ async fn a_listener_takes_over_the_socket_with_those_who_wait_in_it() {
 }
 
 #[tokio::test]
+async fn ipv6_addresses_may_have_a_zone_and_may_stand_for_others() {
+    for (text, at) in [
+        ("[::ffff:127.0.0.1]:80", "127.0.0.1:80"),
+        ("[fe80::1%lo]:80", "[fe80::1%1]:80"),
+    ] {
+        assert_eq!(listen_addr(text).await.unwrap().to_string(), at);
+    }
+    assert!(listen_addr("[fe80::1%nosuch0]:80").await.is_err());
+}
+
+#[tokio::test]
 async fn another_program_does_not_share_a_port_with_us() {
     let (_door, _listener, at) = at_some_port().await;
     let error = tcp(&at, &TcpOptions::default(), &Door::default()).await;
