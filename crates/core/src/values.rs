@@ -199,12 +199,12 @@ impl FromValue for bool {
 }
 
 macro_rules! integers {
-    ($($int:ty),*) => {$(
+    ($least:expr; $($int:ty),*) => {$(
         impl FromValue for $int {
             const KIND: &'static str = "a whole number";
 
             fn from_value(value: &Value) -> Option<Self> {
-                whole(value).and_then(|n| n.try_into().ok())
+                whole(value).and_then(|n| n.max($least).try_into().ok())
             }
 
             fn show(&self) -> String {
@@ -213,7 +213,10 @@ macro_rules! integers {
         }
     )*};
 }
-integers!(i32, i64, u8, u16, u32, u64, usize);
+integers!(i128::MIN; i32, i64);
+// What counts or measures something is never less than nothing: a negative number reads as zero,
+// which stands for the default of most keys, as it does in the original.
+integers!(0; u8, u16, u32, u64, usize);
 
 fn whole(value: &Value) -> Option<i128> {
     match value {

@@ -93,7 +93,7 @@ impl MuxOptions {
         });
         let smux = Config {
             version: match self.version {
-                0 => version,
+                ..=0 => version,
                 number => Version::try_from(number).map_err(|e| refused(&e))?,
             },
             keep_alive,
@@ -220,6 +220,7 @@ mod tests {
     fn the_channel_gives_the_version_that_the_user_does_not() {
         let version = |value| settings("mux.version", value).unwrap().smux.version;
         assert_eq!(version("0"), Version::V2);
+        assert_eq!(version("-1"), Version::V2);
         assert_eq!(version("1"), Version::V1);
         assert_eq!(version("2"), Version::V2);
     }

@@ -41,41 +41,47 @@ pub(crate) const fn usual() -> TcpKeepalive {
 impl KeepaliveOptions {
     /// Sets the options of the socket below a connection, if there is one and if they say so.
     pub fn apply(&self, conn: Conn) -> io::Result<Conn> {
-        if !self.keepalive {
+        let Some(keepalive) = self.of_socket() else {
             return Ok(conn);
-        }
+        };
         let Conn { io, meta } = conn;
         let io = match io {
-            Io::Stream(stream) => Io::Stream(self.apply_to(stream)?),
+            Io::Stream(stream) => Io::Stream(apply_to(stream, &keepalive)?),
             other => other,
         };
         Ok(Conn { io, meta })
     }
 
-    fn apply_to(&self, stream: Box<dyn Stream>) -> io::Result<Box<dyn Stream>> {
-        let raw = match stream.into_raw() {
-            Ok(raw) => raw,
-            Err(stream) => return Ok(stream),
+    /// What a socket is told, if the options say so. Zero stands for the default.
+    pub(crate) fn of_socket(&self) -> Option<TcpKeepalive> {
+        let default = Self::default();
+        // The kernel counts in whole seconds.
+        let wait = |wait: Duration, default: Duration| {
+            let wait = if wait.is_zero() { default } else { wait };
+            wait.max(Duration::from_secs(1))
         };
-        if let Socket::Tcp(socket) = &raw.socket {
-            let default = Self::default();
-            // Zero stands for the default; the kernel counts in whole seconds.
-            let wait = |wait: Duration, default: Duration| {
-                let wait = if wait.is_zero() { default } else { wait };
-                wait.max(Duration::from_secs(1))
-            };
-            let keepalive = TcpKeepalive::new()
+        self.keepalive.then(|| {
+            TcpKeepalive::new()
                 .with_time(wait(self.keepalive_idle, default.keepalive_idle))
                 .with_interval(wait(self.keepalive_interval, default.keepalive_interval))
                 .with_retries(match self.keepalive_count {
                     0 => default.keepalive_count,
                     count => count,
-                });
-            SockRef::from(socket).set_tcp_keepalive(&keepalive)?;
-        }
-        let stream = Metered::put_back(Box::new(raw.socket), raw.meter);
-        Ok(Prefixed::new(raw.ahead, stream))
+                })
+        })
     }
+}
+
+fn apply_to(stream: Box<dyn Stream>, keepalive: &TcpKeepalive) -> io::Result<Box<dyn Stream>> {
+    let raw = match stream.into_raw() {
+        Ok(raw) => raw,
+        Err(stream) => return Ok(stream),
+    };
+    if let Socket::Tcp(socket) = &raw.socket {
+        SockRef::from(socket).set_tcp_keepalive(keepalive)?;
+    }
+    let stream = Metered::put_back(Box::new(raw.socket), raw.meter);
+    Ok(Prefixed::new(raw.ahead, stream))
 }
 
 /// A step of a dialer, as which it can stand before TLS and the like.

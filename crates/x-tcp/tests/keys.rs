@@ -87,12 +87,20 @@ async fn keepalive_is_set_on_both_sides_as_the_keys_say() {
         ("keepalive.interval", "7"),
         ("keepalive.count", "3"),
     ];
+    let none = [
+        ("keepalive", "true"),
+        ("keepalive.idle", "0"),
+        ("keepalive.interval", "-1s"),
+        ("keepalive.count", "-1"),
+    ];
     let usual = (SECONDS(15), SECONDS(15), 9);
     let expected = [
         // A peer that is gone without a word is missed in any case.
         (&[][..], usual),
         (&all[..1], usual),
         (&all, (SECONDS(40), SECONDS(7), 3)),
+        // Nothing and less stand for the default.
+        (&none, usual),
         // The times alone change nothing.
         (&all[1..], usual),
     ];
@@ -199,7 +207,7 @@ async fn values_that_do_not_fit_are_errors() {
     for pair in [
         ("keepalive", "maybe"),
         ("keepalive.idle", "soon"),
-        ("keepalive.count", "-1"),
+        ("keepalive.count", "some"),
         ("reuseport", "2x"),
     ] {
         let error = listen("127.0.0.1:0", &[pair], false).await.err();

@@ -5,7 +5,6 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     os::fd::AsFd,
     sync::Arc,
-    time::Duration,
 };
 
 use gost_core::{
@@ -20,7 +19,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpListener;
 
 use super::{TcpOptions, incoming, listen_addr};
-use crate::{Metered, sockets::in_netns};
+use crate::{Metered, keepalive::KeepaliveOptions, sockets::in_netns};
 
 /// How many connections may wait in the kernel; it takes fewer where its own limit is lower.
 const BACKLOG: i32 = 4096;
@@ -150,12 +149,13 @@ fn open_beside(
 }
 
 fn keepalive(options: &TcpOptions) -> Option<TcpKeepalive> {
-    options.keepalive.then(|| {
-        TcpKeepalive::new()
-            .with_time(options.keepalive_idle.max(Duration::from_secs(1)))
-            .with_interval(options.keepalive_interval.max(Duration::from_secs(1)))
-            .with_retries(options.keepalive_count.max(1))
-    })
+    KeepaliveOptions {
+        keepalive: options.keepalive,
+        keepalive_idle: options.keepalive_idle,
+        keepalive_interval: options.keepalive_interval,
+        keepalive_count: options.keepalive_count,
+    }
+    .of_socket()
 }
 
 /// A listening TCP socket.
