@@ -207,6 +207,11 @@ fn mux(fields: &Fields) -> Result<MuxSettings> {
     let stream = given(fields.streambuf).unwrap_or(socket / 2);
     let keepalive = given(fields.keepalive).and_then(|n| u64::try_from(n).ok());
     let keepalive = Duration::from_secs(keepalive.unwrap_or(10));
+    if let Some(version) = fields.smuxver
+        && !(0..=2).contains(&version)
+    {
+        return Err(bad("kcp.smuxver", &format!("{version} is neither 1 nor 2")));
+    }
     let options = MuxOptions {
         version: fields.smuxver.unwrap_or(0),
         keepalive_interval: keepalive,
@@ -330,7 +335,7 @@ mod tests {
         for (keys, text) in [
             (("c", path), path),
             (("c", "/does/not/exist"), "/does/not/exist"),
-            (("kcp.smuxver", "3"), "version"),
+            (("kcp.smuxver", "3"), "kcp.smuxver: 3 is neither 1 nor 2"),
         ] {
             let error = settings(&[keys]).err().unwrap().to_string();
             assert!(error.contains(text), "{error}");
