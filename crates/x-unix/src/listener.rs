@@ -8,7 +8,7 @@ use gost_core::{
 options! {
     /// Options of the unix listener.
     pub struct UnixListenerOptions {
-        /// The mode of the socket's file, such as `0666`; that of the process when absent.
+        /// The mode of the socket's file, such as `0666`; that of the process when absent or 0.
         mode: Option<Mode> = None, "mode";
     }
 }
@@ -48,7 +48,8 @@ fn parse(text: &str) -> Option<u32> {
 }
 
 pub(crate) async fn build(options: UnixListenerOptions, build: Build) -> Result<Box<dyn Listener>> {
-    gost_net::listen::unix(&build.addr, options.mode.map(|mode| mode.0), &build.door)
+    let mode = options.mode.map(|mode| mode.0).filter(|mode| *mode != 0);
+    gost_net::listen::unix(&build.addr, mode, &build.door)
 }
 
 #[cfg(test)]
