@@ -88,7 +88,7 @@ fn our_heads_are_those_of_the_original_byte_for_byte() {
 /// The original's refusal has the same status, lines and body, but for the time, the order of the
 /// lines, and that we say that we close.
 fn assert_refused(theirs: &str, refusal: Refusal) {
-    let ours = refusal.encode(SystemTime::UNIX_EPOCH);
+    let ours = refusal.encode(b"GET", SystemTime::UNIX_EPOCH);
     let parts = |answer: &str| {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let mut lines = head.split("\r\n");

@@ -50,6 +50,8 @@ fn requests_that_are_taken() {
         (GET, "Sec-WebSocket-Extensions: permessage-deflate"),
         (GET, "Sec-WebSocket-Protocol: a, b"),
         (GET, "Origin: http://evil.example"),
+        ("GET /ws HTTP/1.0", ""),
+        ("GET /ws HTTP/1.0", "Host:-"),
     ] {
         let bytes = request(start, line);
         let head = RequestHead::parse(&bytes, "/ws").unwrap().unwrap();
@@ -70,7 +72,6 @@ fn requests_that_are_refused() {
         ("GET /ws%3Fa HTTP/1.1", "", "404"),
         ("POST /ws HTTP/1.1", "", "405"),
         ("get /ws HTTP/1.1", "", "405"),
-        ("GET /ws HTTP/1.0", "", "400"),
         ("GET /ws HTTP/2.0", "", "400"),
         ("GET /ws", "", "400"),
         ("\x16\x03\x01\x02", "", "400"),
@@ -86,8 +87,9 @@ fn requests_that_are_refused() {
         (GET, "no colon", "400"),
         (GET, "X: a\0b", "400"),
     ] {
-        let refusal = RequestHead::parse(&request(start, line), "/ws").unwrap_err();
-        let answer = refusal.encode(SystemTime::now());
+        let request = request(start, line);
+        let refusal = RequestHead::parse(&request, "/ws").unwrap_err();
+        let answer = refusal.encode(&request, SystemTime::now());
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
             "{start} {line}: {answer}"
@@ -95,6 +97,15 @@ fn requests_that_are_refused() {
         let body = answer.split("\r\n\r\n").nth(1).unwrap();
         assert!(answer.contains(&format!("\r\nContent-Length: {}\r\n", body.len())));
     }
+}
+
+#[test]
+fn who_asks_for_a_head_gets_no_body() {
+    let request = request("HEAD /ws HTTP/1.1", "");
+    let refusal = RequestHead::parse(&request, "/ws").unwrap_err();
+    let answer = refusal.encode(&request, SystemTime::now());
+    assert!(answer.starts_with("HTTP/1.1 405 ") && answer.ends_with("\r\n\r\n"));
+    assert!(answer.contains("\r\nContent-Length: 19\r\n"), "{answer}");
 }
 
 #[test]
@@ -109,7 +120,7 @@ fn heads_are_limited_in_bytes_and_lines() {
         assert_eq!(refusal, Refusal::TooLarge);
         assert!(
             refusal
-                .encode(SystemTime::now())
+                .encode(bytes.as_bytes(), SystemTime::now())
                 .starts_with("HTTP/1.1 431 ")
         );
         let response = bytes.replacen(GET, "HTTP/1.1 101 OK", 1);

@@ -70,7 +70,7 @@ pub(crate) fn ws(options: &WsDialerOptions, build: &Build, tls: Tls) -> Result<C
         }),
     };
     let settings = Settings::new(&options.ws)?
-        .with_host(&options.host)
+        .with_host(&options.host)?
         .with_keepalive(keepalive);
     channel(
         settings,
@@ -84,7 +84,7 @@ pub(crate) fn ws(options: &WsDialerOptions, build: &Build, tls: Tls) -> Result<C
 pub(crate) fn mws(options: &MwsDialerOptions, build: &Build, tls: Tls) -> Result<MuxDialer> {
     let mux = options.mux.settings(Version::V1)?;
     let settings = Settings::new(&options.ws)?
-        .with_host(&options.host)
+        .with_host(&options.host)?
         .with_keepalive(options.keepalive.then(|| strict(options.ttl)));
     let below = channel(
         settings,

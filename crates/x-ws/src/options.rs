@@ -40,12 +40,12 @@ options! {
 const PATH: &str = "/ws";
 
 impl WsOptions {
-    /// The path; an empty one is the usual one.
-    pub(crate) fn path(&self) -> &str {
-        if self.path.is_empty() {
-            PATH
-        } else {
-            &self.path
+    /// The path; an empty one is the usual one, and a slash that is missing in front is put there.
+    pub(crate) fn path(&self) -> String {
+        match &*self.path {
+            "" => PATH.to_owned(),
+            path if path.starts_with('/') => path.to_owned(),
+            path => format!("/{path}"),
         }
     }
 

@@ -45,11 +45,12 @@ impl Settings {
     /// [`Why::BadInput`] for a header line that can't be sent.
     pub fn new(options: &WsOptions) -> Result<Self> {
         let headers = options.headers()?;
+        let path = options.path();
         let some = |wait: Duration| (!wait.is_zero()).then_some(wait);
         Ok(Self {
-            path: options.path().to_owned(),
+            request: Request::new(&path, headers.clone()),
+            path,
             host: String::new(),
-            request: Request::new(options.path(), headers.clone()),
             response: Response::new(headers),
             keepalive: None,
             handshake_timeout: some(options.handshake_timeout),
@@ -60,10 +61,17 @@ impl Settings {
     }
 
     /// As a client, calls the server by this name; empty for the address of the node.
-    #[must_use]
-    pub fn with_host(mut self, host: &str) -> Self {
+    ///
+    /// # Errors
+    /// [`Why::BadInput`] for what can't stand in a request as a name with or without a port.
+    pub fn with_host(mut self, host: &str) -> Result<Self> {
+        let is_name = |c: char| !c.is_whitespace() && !c.is_control() && !"/?#@\\".contains(c);
+        if !host.chars().all(is_name) {
+            let what = format!("host: {host:?} can't be the name of a server");
+            return Err(Error::new(Why::BadInput, what));
+        }
         host.clone_into(&mut self.host);
-        self
+        Ok(self)
     }
 
     /// As a client, sends pings.
@@ -114,7 +122,7 @@ impl WebSocket {
             Ok(request) => request,
             Err(error) => {
                 if let Some(refusal) = refused {
-                    let answer = refusal.encode(SystemTime::now());
+                    let answer = refusal.encode(&buffer, SystemTime::now());
                     // It is refused whether it listens or not.
                     let _ = timeout(REFUSAL, head::refuse(below, &answer, &mut buffer)).await;
                 }

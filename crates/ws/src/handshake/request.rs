@@ -110,18 +110,15 @@ impl RequestHead {
             Ok(httparse::Status::Partial) if is_too_long(bytes) => return Err(Refusal::TooLarge),
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooLarge),
-            Err(_) => return Err(Refusal::Malformed("not a request of HTTP/1.1")),
+            Err(_) => return Err(Refusal::Malformed("not a request of HTTP/1")),
         };
         let headers = &*request.headers;
-        if request.version != Some(1) {
-            return Err(Refusal::Malformed("not HTTP/1.1"));
-        }
-        if headers
+        let hosts = headers
             .iter()
             .filter(|h| h.name.eq_ignore_ascii_case("Host"))
-            .count()
-            != 1
-        {
+            .count();
+        // Proxies that ask in HTTP/1.0, as nginx does unless told otherwise, are taken too.
+        if hosts > 1 || (hosts == 0 && request.version != Some(0)) {
             return Err(Refusal::Malformed("not one Host"));
         }
         if !matches(path, request.path.unwrap_or_default()) {
@@ -199,8 +196,9 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The answer, after which the server closes. It is what the original answers.
-    pub fn encode(self, now: SystemTime) -> String {
+    /// The answer to a request that begins with these bytes, after which the server closes. It is
+    /// what the original answers.
+    pub fn encode(self, request: &[u8], now: SystemTime) -> String {
         let (status, body) = match self {
             Self::Path => ("404 Not Found", "404 page not found\n"),
             Self::Method => ("405 Method Not Allowed", "Method Not Allowed\n"),
@@ -219,6 +217,10 @@ impl Refusal {
         line(&mut head, "Date", &httpdate::fmt_http_date(now));
         line(&mut head, "Content-Length", &body.len().to_string());
         line(&mut head, "Connection", "close");
-        head + "\r\n" + body
+        head.push_str("\r\n");
+        if !request.starts_with(b"HEAD ") {
+            head.push_str(body);
+        }
+        head
     }
 }

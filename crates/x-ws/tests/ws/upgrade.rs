@@ -91,7 +91,7 @@ async fn the_request_says_what_was_configured() {
         ("", "node.example:8080"),
         ("front.example", "front.example"),
     ] {
-        let ws = WebSocket::new(settings.clone().with_host(host));
+        let ws = WebSocket::new(settings.clone().with_host(host).unwrap());
         let (mut server, _asking) = client(ws);
         let head = head(&mut server).await;
         let mut lines = head.lines();
@@ -102,6 +102,33 @@ async fn the_request_says_what_was_configured() {
             head.ends_with("Upgrade: websocket\r\nX-A: 1\r\nX-B: 2\r\n\r\n"),
             "{head}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_slash_in_front_of_the_path_may_be_left_out() {
+    let options = WsOptions {
+        path: "chat".into(),
+        ..WsOptions::default()
+    };
+    let (mut asked, _asking) = client(websocket(&options));
+    let request = head(&mut asked).await;
+    assert!(request.starts_with("GET /chat HTTP/1.1\r\n"), "{request}");
+    let (mut near, serving) = server(&options);
+    near.write_all(request.as_bytes()).await.unwrap();
+    soon(serving).await.unwrap().unwrap();
+}
+
+#[test]
+fn a_host_that_would_break_the_request_is_refused_when_it_is_set_up() {
+    let settings = Settings::new(&WsOptions::default()).unwrap();
+    for host in ["a b", "a\r\nX: y", "a/b", "user@a"] {
+        let error = settings.clone().with_host(host).unwrap_err();
+        assert_eq!(error.why(), Why::BadInput);
+        assert!(error.to_string().starts_with("host: "), "{error}");
+    }
+    for host in ["exa_mple", "a.example:8080", "[::1]:80", "bücher.example"] {
+        settings.clone().with_host(host).unwrap();
     }
 }
 
