@@ -102,8 +102,11 @@ impl Protocol {
             .collect();
 
         let mut provider = provider();
-        if !settings.cipher_suites.is_empty() {
-            let chosen = suites(&settings.cipher_suites, &mut warnings);
+        // The names of version 1.3 choose nothing, as in Go.
+        let names = settings.cipher_suites.iter().map(|name| name.trim());
+        let names: Vec<_> = names.filter(|name| !is_of_13(name)).collect();
+        if !names.is_empty() {
+            let chosen = suites(&names, &mut warnings);
             if chosen.is_empty() && max == 12 {
                 let what = "none of them is supported, and maxVersion leaves no others";
                 return Err(TlsError::setting("cipherSuites", what));
@@ -120,18 +123,23 @@ impl Protocol {
     }
 }
 
-/// The chosen suites of version 1.2. The names of version 1.3 choose nothing, as in Go.
-fn suites(names: &[String], warnings: &mut Vec<String>) -> Vec<SupportedCipherSuite> {
-    let is = |suite: &str, name: &str| suite.eq_ignore_ascii_case(name.trim());
+fn is_of_13(name: &str) -> bool {
+    [
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_CHACHA20_POLY1305_SHA256",
+    ]
+    .iter()
+    .any(|suite| suite.eq_ignore_ascii_case(name))
+}
+
+/// The chosen suites of version 1.2.
+fn suites(names: &[&str], warnings: &mut Vec<String>) -> Vec<SupportedCipherSuite> {
     for name in names {
-        let is_of_13 = [
-            "TLS_AES_128_GCM_SHA256",
-            "TLS_AES_256_GCM_SHA384",
-            "TLS_CHACHA20_POLY1305_SHA256",
-        ]
-        .iter()
-        .any(|suite| is(suite, name));
-        if !is_of_13 && !SUITES_12.iter().any(|(suite, _)| is(suite, name)) {
+        if !SUITES_12
+            .iter()
+            .any(|(suite, _)| suite.eq_ignore_ascii_case(name))
+        {
             warnings.push(format!(
                 "cipherSuites: {name} is not supported, and left out"
             ));
@@ -139,7 +147,7 @@ fn suites(names: &[String], warnings: &mut Vec<String>) -> Vec<SupportedCipherSu
     }
     SUITES_12
         .iter()
-        .filter(|(suite, _)| names.iter().any(|name| is(suite, name)))
+        .filter(|(suite, _)| names.iter().any(|name| suite.eq_ignore_ascii_case(name)))
         .map(|(_, suite)| *suite)
         .collect()
 }

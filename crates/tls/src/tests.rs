@@ -120,6 +120,19 @@ async fn the_chosen_suite_is_used() {
 }
 
 #[tokio::test]
+async fn suites_of_version_13_leave_those_of_12_alone() {
+    let ends = ends(&TlsSettings {
+        max_version: "VersionTLS12".to_owned(),
+        cipher_suites: vec!["TLS_AES_256_GCM_SHA384".to_owned()],
+        ..TlsSettings::default()
+    });
+    let (server, _) = meet(&ends).await;
+    let suite = server.get_ref().1.negotiated_cipher_suite().unwrap();
+    let usual = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
+    assert_eq!(format!("{:?}", suite.suite()), usual);
+}
+
+#[tokio::test]
 async fn a_read_takes_all_records_that_have_arrived() {
     let (server, client) = meet(&ends(&TlsSettings::default())).await;
     let mut client = crate::stream::Tls::new(client.into());
