@@ -277,8 +277,11 @@ async fn connections_at_once_and_per_second_are_bounded_and_the_service_goes_on(
     let gost = Gost::start(&config("climiter", "'$$ 100'"), port).await?;
     let http = format!("http://127.0.0.1:{port}");
     let url = format!("http://127.0.0.1:{web}/");
-    gost.reload(&config("climiter", "'$$ 2', '127.0.0.2 1'"))
-        .await?;
+    gost.reload(&config(
+        "climiter",
+        "'# two each', '', '$$ 2 # 3', '127.0.0.2 1'",
+    ))
+    .await?;
     // Whoever holds a place has been answered; who gets none is closed.
     let hold = async || -> Result<Option<TcpStream>> {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;

@@ -14,11 +14,20 @@ pub struct Size {
 
 impl Size {
     /// Reads `10MB`, `512KiB`, `1.5MB` or `1MB512KB`; units are powers of 1024. A number without a
-    /// unit is one of bytes.
+    /// unit is one of bytes, and less than nothing is nothing.
     ///
     /// # Errors
     /// Says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(number) = text.strip_prefix('-')
+            && number.starts_with(|c: char| c.is_ascii_digit())
+        {
+            Self::parse(number)?;
+            return Ok(Self {
+                bytes: 0,
+                bare: false,
+            });
+        }
         let number = text.strip_prefix('+').unwrap_or(text);
         let wrong = || format!("{text} is not a size (B, KB, MB, GB …)");
         if number.is_empty() {
@@ -62,6 +71,8 @@ mod tests {
         for (text, bytes) in [
             ("0", 0),
             ("0B", 0),
+            ("-1", 0),
+            ("-1MB", 0),
             ("1KB", 1024),
             ("1KiB", 1024),
             ("+1KB", 1024),
@@ -72,7 +83,7 @@ mod tests {
             assert_eq!(Size::parse(text), Ok(Size { bytes, bare: false }), "{text}");
         }
         for text in [
-            "", "+", "10M", "1kB", "x", "MB", "-1MB", "1MB5", "1.5", "1..5KB",
+            "", "+", "10M", "1kB", "x", "MB", "-", "--1", "-x", "1MB5", "1.5", "1..5KB",
         ] {
             assert!(Size::parse(text).is_err(), "{text}");
         }

@@ -54,7 +54,7 @@ pub(crate) fn check(config: &config::Config, problems: &mut Vec<Problem>) {
         let lines = limiter.limits.iter();
         Some(
             lines
-                .filter_map(|line| line.split_whitespace().next())
+                .filter_map(|line| line.split('#').next()?.split_whitespace().next())
                 .collect(),
         )
     };

@@ -36,7 +36,10 @@ impl Builder<'_> {
         K::Made: Clone + Sync,
     {
         let Some(plugin) = plugin else {
-            return Err(place.error("plugin", format!("an {} is nothing without one", K::NAME)));
+            return Err(place.error(
+                "plugin",
+                format!("missing: there is no built-in {}", K::NAME),
+            ));
         };
         self.plugin::<K>(name, plugin).await
     }

@@ -94,7 +94,7 @@ async fn what_is_used_up_ends_connections_also_after_a_restart() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_one_direction_may_count() -> Result<()> {
     let (port, far) = (ports::tcp(), Far::start().await?);
-    let quota = "limit: 1MB, direction: in, store: {type: memory}";
+    let quota = "limit: 1MB, direction: In, store: {type: memory}";
     let _gost = Gost::start(&config(port, &far, quota), port).await?;
     let mut stream = open(Through::Forward, HERE, port, &far).await?;
     let mut bytes = vec![0; 4 * MEGA];

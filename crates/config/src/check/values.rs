@@ -48,7 +48,8 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
             Ok(Some(warning)) => problems.push(quota.place.warning("limit", warning)),
             Err(message) => problems.push(quota.place.error("limit", message)),
         }
-        if !["", "in", "out", "total"].contains(&quota.direction.as_str()) {
+        let direction = quota.direction.trim().to_ascii_lowercase();
+        if !["", "in", "out", "total"].contains(&direction.as_str()) {
             let message = format!("unknown {:?}: in, out or total", quota.direction);
             problems.push(quota.place.error("direction", message));
         }
@@ -136,14 +137,15 @@ fn check_log(log: &Log, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Checks the lines of a limiter: a key, and values that `check` understands.
+/// Checks the lines of a limiter: a key, and values that `check` understands; `#` begins a comment.
 fn limits(
     limiter: &Limiter,
     check: fn(&str, &[&str]) -> Result<Option<String>, String>,
     problems: &mut Vec<Problem>,
 ) {
     for (at, line) in limiter.limits.iter().enumerate() {
-        let fields: Vec<&str> = line.split_whitespace().collect();
+        let text = line.split('#').next().unwrap_or_default();
+        let fields: Vec<&str> = text.split_whitespace().collect();
         let result = match fields[..] {
             [] => continue,
             [key] => Err(format!("{key:?} without a limit")),
