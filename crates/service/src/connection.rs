@@ -217,6 +217,10 @@ fn failed(serving: &Serving, record: &Record, traffic: Option<&Traffic>, error: 
     if let Some(stats) = serving.stats.as_ref().filter(|_| is_failure) {
         stats.failed();
     }
+    // What a client asked for in vain is one of its connections, too.
+    if let (Some(clients), Some(_)) = (&serving.clients, &record.target) {
+        drop(clients.of(&record.user).open());
+    }
     if let Some(traffic) = traffic {
         serving.records.session(record, traffic.take(), Some(error));
     }
