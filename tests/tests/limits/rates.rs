@@ -185,7 +185,27 @@ async fn only_the_scope_that_is_asked_for_is_limited() -> Result<()> {
     one(&mut streams, 4.0 * MEGA).await?;
     gost.reload(&service("service")).await?;
     let mut streams = [open(Through::Forward, HERE, port, &far).await?];
-    one(&mut streams, MEGA).await
+    one(&mut streams, MEGA).await?;
+    // A service limits no clients, and a handler nothing else.
+    gost.reload(&service("client")).await?;
+    let mut streams = [open(Through::Forward, HERE, port, &far).await?];
+    ensure!(downloads(&mut streams).await?[0] > 5.0 * MEGA, "client");
+    for (scope, is_limited) in [("client", true), ("conn", false), ("service", false)] {
+        let config = format!(
+            "services:
+- {{name: s, addr: '127.0.0.1:{port}', handler: {{type: auto, limiter: l, metadata: {{limiter.scope: {scope}}}}}}}
+limiters: [{{name: l, limits: ['$ 2MB 2MB', '$$ 1MB 1MB']}}]
+"
+        );
+        gost.reload(&config).await?;
+        let mut streams = [open(Through::Socks5, HERE, port, &far).await?];
+        if is_limited {
+            one(&mut streams, MEGA).await?;
+        } else {
+            ensure!(downloads(&mut streams).await?[0] > 5.0 * MEGA, "{scope}");
+        }
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,6 +232,16 @@ async fn what_is_no_limit_is_refused() -> Result<()> {
             "nobody",
         ),
         ("quotas: [nobody]", "'$ 1MB'", "nobody"),
+        (
+            "limiter: l, metadata: {limiter.scope: connection}",
+            "'$ 1MB'",
+            r#"limiter.scope: \"connection\" is none of service, conn and client"#,
+        ),
+        (
+            "handler: {type: auto, limiter: l, metadata: {limiter.scope: user}}",
+            "'$$ 1MB'",
+            r#"limiter.scope: \"user\" is none of service, conn and client"#,
+        ),
     ] {
         let file = folder.path().join("gost.yaml");
         let config = format!(
