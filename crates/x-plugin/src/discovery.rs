@@ -94,6 +94,14 @@ impl OsRouter for PluginRouter {
 /// Nodes that a plugin chooses.
 pub(crate) struct PluginNodes(pub(crate) Arc<Client>);
 
+/// A host as the client named it: with a port, where there is one.
+fn named(host: &Addr) -> String {
+    match host.port() {
+        0 => host.host(),
+        _ => host.to_string(),
+    }
+}
+
 impl NodeSource for PluginNodes {
     fn choose<'a>(&'a self, request: &'a Request) -> Answer<'a, Result<Option<Bytes>>> {
         Answer::later(async move {
@@ -101,7 +109,7 @@ impl NodeSource for PluginNodes {
             let question = SelectRequest {
                 network: request.target.network.to_string(),
                 addr: request.target.addr.to_string(),
-                host: request.host.as_ref().map(Addr::host).unwrap_or_default(),
+                host: request.host.as_ref().map(named).unwrap_or_default(),
                 client: request.asker.user.clone(),
                 path: http.map(|http| http.path.clone()).unwrap_or_default(),
                 src: request.asker.client.to_string(),

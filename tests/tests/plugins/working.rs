@@ -204,7 +204,8 @@ chains: [{{name: c, hops: [{{name: h, bypass: b, nodes: [{{name: n, addr: '127.0
         plugin.asked("resolver", &bob).await?;
         let is_from_here = |asked: &Value| {
             let src = asked["src"].as_str().unwrap_or_default();
-            bob(asked) && src.starts_with("127.0.0.1:")
+            let host = format!("www.resolver.test:{web}");
+            bob(asked) && src.starts_with("127.0.0.1:") && asked["host"] == host
         };
         plugin.asked("hop", is_from_here).await?;
         // By name, by the address that the name has, and again for a hop and its node.
