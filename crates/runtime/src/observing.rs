@@ -21,6 +21,9 @@ use crate::{
 /// How many bytes of a body are recorded at most.
 const BODY_LIMIT: usize = 1024 * 1024;
 
+/// How much of a body is recorded unless something else is said.
+const BODY_DEFAULT: usize = 64 * 1024;
+
 options! {
     /// Keys of whoever names an observer.
     pub struct ObservingKeys {
@@ -37,8 +40,8 @@ options! {
     pub struct RecordKeys {
         /// Record bodies of HTTP.
         bodies: bool = false, "http.body";
-        /// How much of each; a mebibyte at most.
-        body_limit: usize = 64 * 1024, "http.maxBodySize";
+        /// How many bytes of each; a mebibyte at most, and 0 for the default.
+        body_limit: usize = BODY_DEFAULT, "http.maxBodySize";
     }
 }
 
@@ -189,7 +192,10 @@ impl Builder<'_> {
                 "recorder.service.handler" => {
                     let keys: RecordKeys = read(&object.metadata);
                     if records.handler.is_none() && keys.bodies {
-                        records.body_limit = keys.body_limit.min(BODY_LIMIT);
+                        records.body_limit = match keys.body_limit {
+                            0 => BODY_DEFAULT,
+                            limit => limit.min(BODY_LIMIT),
+                        };
                     }
                     &mut records.handler
                 }

@@ -161,3 +161,36 @@ async fn a_node_of_a_forwarder_stands_in_the_record_and_what_was_cut_off_is_reco
     ensure!(cut["inputBytes"] == 3 && cut["err"].is_string(), "{cut}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_body_there_is_as_much_as_is_asked_for() -> Result<()> {
+    let body: &[u8] = Box::leak(vec![b'z'; 2 << 20].into_boxed_slice());
+    let url = format!("http://127.0.0.1:{}/", web(body).await?);
+    for (metadata, bytes) in [
+        ("http.body: true", 65_536),
+        ("http.body: true, http.maxBodySize: 10", 10),
+        ("http.body: true, http.maxBodySize: 0", 65_536),
+        ("http.body: true, http.maxBodySize: 5000000", 1 << 20),
+        ("http.maxBodySize: 10", 0),
+    ] {
+        let port = ports::tcp();
+        let config = format!(
+            "services:
+- name: s
+  addr: 127.0.0.1:{port}
+  handler: {{type: http}}
+  recorders: [{{name: h, record: recorder.service.handler, metadata: {{{metadata}}}}}]{FILES}"
+        );
+        let (_gost, folder) = start(&config).await?;
+        curl(&["-x", &format!("http://127.0.0.1:{port}"), &url]).await?;
+        let record = lines(&folder.path().join("deep/h"), 1).await?.remove(0);
+        let record: Value = serde_json::from_str(&record)?;
+        let base64 = record["http"]["response"]["body"].as_str();
+        let length = base64.map_or(0, str::len);
+        ensure!(
+            length == usize::div_ceil(bytes, 3) * 4,
+            "{metadata}: {length}"
+        );
+    }
+    Ok(())
+}
