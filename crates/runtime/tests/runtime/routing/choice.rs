@@ -203,6 +203,7 @@ async fn a_node_is_dialed_from_the_interface_that_is_set_nearest_to_it() {
         ", metadata: {netns: nosuch}",
         ", netns: nosuch",
         ", interface: nosuch!",
+        ", interface: nosuch",
     ] {
         let (_runtime, addr) = Way::new(hop("", &[plain(server.addr, bad)])).start().await;
         assert_eq!(visits(addr, 1).await, "-", "{bad}");
