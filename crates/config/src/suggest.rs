@@ -27,8 +27,10 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
             } else {
                 distance(&word, &lower)
             };
-            let allowed = 1.max(long.len() / 2);
-            (distance <= allowed).then_some((distance, name))
+            // A third of the letters may be wrong, and one has to be right.
+            let allowed = 1.max(long.len() / 3);
+            let is_near = distance <= allowed && (distance == 0 || distance < short.len());
+            is_near.then_some((distance, name))
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
@@ -86,6 +88,8 @@ mod tests {
             ("limitter.in", Some("limiter.in")),
             ("HTTP", Some("http")),
             ("foo", None),
+            ("a", None),
+            ("adapt", None),
             ("", None),
         ] {
             assert_eq!(nearest(word, names), near, "{word}");

@@ -375,6 +375,12 @@ impl gost_config::Visitor for UnreadKeys {
             entry.mark.read();
             let message = if comes_later(&entry.key) {
                 "this version can't do this yet: ignored".to_owned()
+            } else if self
+                .known
+                .iter()
+                .any(|key| key.eq_ignore_ascii_case(&entry.key))
+            {
+                "unknown key here; only other components have it".to_owned()
             } else {
                 let hint = nearest(&entry.key, self.known.iter().copied())
                     .map(|near| format!("; did you mean {near:?}?"));

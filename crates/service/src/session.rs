@@ -166,7 +166,13 @@ impl ServiceSession {
                 Ok(Choice::Skip) => return Err(no_route("the forwarder takes no such request")),
                 Err(error) => return Err(failure.unwrap_or(error)),
             };
-            let network = node.network.unwrap_or(hint.network);
+            let network = node
+                .network
+                .unwrap_or(match (hint.network, &node.addr.addr) {
+                    // No socket of a file system has a port.
+                    (Network::Unix, Addr::Ip(_) | Addr::Name(_, 1..)) => Network::Tcp,
+                    (network, _) => network,
+                });
             let addr = match &node.addr.addr {
                 Addr::Any => hint.host.clone().unwrap_or_default(),
                 name @ Addr::Name(..) if network == Network::Unix => Addr::path(name.host()),

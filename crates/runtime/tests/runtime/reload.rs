@@ -324,7 +324,7 @@ async fn keys_that_nobody_knows_are_said_again_and_those_of_kept_objects_are_kno
     let yaml = entry(port, &target)
         .replace(
             "type: tcp, chain: c",
-            "type: auto2, metadata: {proxyAgent: x, nosuch: 1}",
+            "type: auto2, metadata: {proxyAgent: x, nosuch: 1, bind: true}",
         )
         .replace("auto2", "http");
     let warned = |warnings: &[gost_config::Problem]| {
@@ -334,6 +334,8 @@ async fn keys_that_nobody_knows_are_said_again_and_those_of_kept_objects_are_kno
     let mut runtime = start(&yaml).await;
     for _ in 0..2 {
         let changes = reload(&mut runtime, &yaml).await;
-        assert_eq!(warned(&changes.warnings), "nosuch");
+        assert_eq!(warned(&changes.warnings), "nosuch bind");
+        let of_others = changes.warnings[1].to_string();
+        assert!(of_others.contains("only other components"), "{of_others}");
     }
 }

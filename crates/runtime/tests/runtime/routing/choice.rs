@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use gost_testkit::ports;
-use tokio::{io::AsyncReadExt as _, net::TcpSocket};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpSocket, UnixStream},
+};
 
 use super::{Way, hop, plain, proxy, socks, visits};
 use crate::support::{Client, Named, soon, start};
@@ -319,4 +322,32 @@ async fn a_forwarder_that_hashes_hosts_it_does_not_know_hashes_clients() {
     }
     // CRC-32 of the addresses modulo 3.
     assert_eq!(reached, "CAB");
+}
+
+#[tokio::test]
+async fn a_unix_service_leads_to_sockets_of_both_kinds() {
+    let server = Named::start(b'A').await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let service = |addr: &str, target: &str| {
+        format!(
+            "- name: '{addr}'
+  addr: '{addr}'
+  handler: {{type: unix}}
+  listener: {{type: unix}}
+  forwarder: {{nodes: [{{name: t, addr: '{target}'}}]}}
+"
+        )
+    };
+    let (first, second) = (path("first.sock"), path("second.sock"));
+    let services = [
+        service(&first, &server.addr.to_string()),
+        service(&second, &first),
+    ];
+    let _runtime = start(&format!("services:\n{}", services.concat())).await;
+    for path in [first, second] {
+        let connecting = UnixStream::connect(&path);
+        let mut stream = soon(connecting).await.expect("connected");
+        assert_eq!(soon(stream.read_u8()).await.ok(), Some(b'A'), "{path}");
+    }
 }
