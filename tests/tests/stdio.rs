@@ -1,6 +1,6 @@
 //! Standard input and output as a connection, as `ssh -o ProxyCommand` wants it.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use gost_testkit::{PATIENCE, payload::payload, peers, ports, process::Launch, tcp};
 use gost_tests::gost;
 use tokio::{
@@ -25,6 +25,11 @@ async fn through(args: &[&str], question: &[u8]) -> Result<Vec<u8>> {
         .await
         .context("no end of the answer")??;
     assert_eq!(process.exit(PATIENCE).await?.code(), Some(0));
+    let said = process.lines();
+    ensure!(
+        !said.iter().any(|line| line.contains("panicked")),
+        "{said:?}"
+    );
     Ok(answer)
 }
 
@@ -47,5 +52,13 @@ async fn it_goes_through_a_chain() -> Result<()> {
     let listen = format!("stdio://{}", target.address());
     let answer = through(&["-L", &listen, "-F", &node], b"hello").await?;
     assert_eq!(answer, b"hello");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_is_away_ends_it() -> Result<()> {
+    let listen = format!("stdio://127.0.0.1:{}", ports::tcp());
+    let answer = through(&["-L", &listen], b"hello").await?;
+    assert_eq!(answer, b"");
     Ok(())
 }
