@@ -215,3 +215,14 @@ async fn dig_asks_through_a_forward() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_target_nobody_is_asked() -> Result<()> {
+    let local = SocketAddr::new(V4, ports::udp());
+    let gost = gost_logged(&["-L", &format!("udp://{local}")]).await?;
+    let client = udp::client(local).await?;
+    client.send(b"hello").await?;
+    let line = gost.line("no port").await?;
+    ensure!(line.contains("\"warn\""), "{line}");
+    Ok(())
+}

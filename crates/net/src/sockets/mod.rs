@@ -122,6 +122,11 @@ impl Sockets {
     }
 
     fn udp_to(&self, to: SocketAddr) -> Result<UdpConn> {
+        if to.port() == 0 {
+            // The system takes that for no peer at all.
+            let no_port = io::Error::new(io::ErrorKind::InvalidInput, "no port");
+            return Err(dial_error(no_port, to));
+        }
         let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for source in self.sources(to)? {
             let opened = self.open(&source, to, Type::DGRAM).and_then(|socket| {
