@@ -243,3 +243,60 @@ async fn what_is_refused_is_said_without_passwords() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_says_where_it_listens() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("a.sock");
+    for (listen, at, handler, listener) in [
+        ("socks5://127.0.0.1:0".to_owned(), "/tcp", "socks5", "tcp"),
+        (
+            "udp://127.0.0.1:0/127.0.0.1:9".to_owned(),
+            "/udp",
+            "udp",
+            "udp",
+        ),
+        ("relay+kcp://127.0.0.1:0".to_owned(), "/udp", "relay", "kcp"),
+        (
+            format!("unix://{}", socket.display()),
+            "a.sock/unix",
+            "unix",
+            "unix",
+        ),
+    ] {
+        let gost = gost_logged(&["-L", &listen]).await?;
+        let line = &lines(&gost, "listening on ")[0];
+        ensure!(
+            line["msg"].as_str().is_some_and(|msg| msg.ends_with(at)),
+            "{line}"
+        );
+        ensure!(
+            line["kind"] == "service"
+                && line["service"] == "service-0"
+                && line["handler"] == handler
+                && line["listener"] == listener,
+            "{line}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_nobody_reads_is_named_once() -> Result<()> {
+    for (query, says) in [
+        (
+            "notl=true",
+            "notl: unknown key; did you mean \\\"notls\\\"?",
+        ),
+        // The connector has it.
+        (
+            "relay=udp",
+            "relay: unknown key here; only other components have it",
+        ),
+        ("zzzz=1", "zzzz: unknown key\""),
+    ] {
+        let gost = gost_logged(&["-L", &format!("socks5://127.0.0.1:0?{query}")]).await?;
+        gost.line(says).await?;
+    }
+    Ok(())
+}

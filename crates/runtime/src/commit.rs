@@ -178,6 +178,7 @@ fn put_in_place(
     };
     if listens {
         tracing::info!(
+            kind = "service",
             service = name,
             handler,
             listener = listener_type,
