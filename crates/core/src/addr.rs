@@ -24,6 +24,11 @@ pub enum Network {
     /// Datagrams in packets that look like TCP. Only dialers of channels ask for it: it has no
     /// name in configurations.
     FakeTcp,
+    /// No conversation but a question: for the address of a name. Only nodes of some protocols
+    /// know it, and it has no name in configurations.
+    Resolve,
+    /// The same for the name of an address.
+    ResolvePtr,
 }
 
 impl Network {
@@ -36,6 +41,8 @@ impl Network {
             Self::Ip => "ip",
             Self::Serial => "serial",
             Self::FakeTcp => "fake tcp",
+            Self::Resolve => "resolve",
+            Self::ResolvePtr => "resolve ptr",
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) async fn bind(
             visitors::serve(listener, &gost_mux::client(conn, mux)?, session).await;
             Ok(Next::Done)
         }
-        Network::Ip | Network::Serial | Network::FakeTcp => {
+        _ => {
             let reason = Error::new(Why::Unsupported, format!("relay bind {at}: unsupported"));
             Err(client.refuse(Status::BAD_REQUEST, reason).await)
         }

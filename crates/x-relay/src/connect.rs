@@ -51,7 +51,7 @@ async fn open(target: &Target, session: &mut Session) -> Result<Upstream> {
             let conn = Sockets::default().connect(target, &Ask::default()).await?;
             Ok(Upstream::new(conn))
         }
-        Network::Tcp | Network::Udp | Network::Ip | Network::FakeTcp => session.open(target).await,
+        _ => session.open(target).await,
     }
 }
 

@@ -170,7 +170,7 @@ async fn send(stream: &mut dyn Stream, message: &[u8], question: &Question) -> R
 impl Connector for Relay {
     async fn connect(&self, over: Conn, to: &Target, cx: &NodeCx<'_>) -> Result<Conn> {
         match (to.network, &to.addr) {
-            (Network::Ip | Network::FakeTcp, _) => {
+            (Network::Ip | Network::FakeTcp | Network::Resolve | Network::ResolvePtr, _) => {
                 let what = format!("relay node {}: connect {to}: unsupported", cx.node.name);
                 Err(Error::new(Why::Unsupported, what))
             }
@@ -204,7 +204,7 @@ impl Connector for Relay {
         how: &BindOptions,
         cx: &NodeCx<'_>,
     ) -> Result<Box<dyn Listener>> {
-        if matches!(at.network, Network::Ip | Network::Serial | Network::FakeTcp) {
+        if !matches!(at.network, Network::Tcp | Network::Udp | Network::Unix) {
             let what = format!("relay node {}: bind {at}: unsupported", cx.node.name);
             return Err(Error::new(Why::Unsupported, what).phase(Phase::Bind));
         }

@@ -68,7 +68,7 @@ pub(crate) fn network(id: NetworkId) -> Network {
 /// A network for the wire. What a dialer alone asks for gets no further than to a connector.
 pub(crate) const fn network_id(network: Network) -> NetworkId {
     match network {
-        Network::Tcp | Network::FakeTcp => NetworkId::TCP,
+        Network::Tcp | Network::FakeTcp | Network::Resolve | Network::ResolvePtr => NetworkId::TCP,
         Network::Udp => NetworkId::UDP,
         Network::Ip => NetworkId::IP,
         Network::Unix => NetworkId::UNIX,

@@ -396,9 +396,11 @@ impl Outbound for Sockets {
                 udp::listen(&at.addr.to_string(), options, &Door::default()).await
             }
             Network::Unix => listen::unix(&at.addr.host(), None, &Door::default()),
-            Network::Ip | Network::Serial | Network::FakeTcp => {
-                Err(unsupported("listen on", at, Phase::Bind))
-            }
+            Network::Ip
+            | Network::Serial
+            | Network::FakeTcp
+            | Network::Resolve
+            | Network::ResolvePtr => Err(unsupported("listen on", at, Phase::Bind)),
         }
     }
 

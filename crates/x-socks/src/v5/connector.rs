@@ -13,6 +13,7 @@ use super::{
     Socks5ConnectorOptions,
     listener::{OnePeer, decode_reply},
     packets::{Association, OneTarget},
+    resolve::Answer,
     visitors::Visitors,
     wire::{self, Command, Method, ReplyCode, Request, UserPassword},
 };
@@ -121,6 +122,23 @@ impl Socks5Connector {
         }
     }
 
+    /// Asks what a name or an address stands for; the connection is the answer.
+    async fn question(
+        &self,
+        over: Conn,
+        command: Command,
+        at: &Addr,
+        cx: &NodeCx<'_>,
+    ) -> Result<Conn> {
+        let (exchange, found) = self.ask(over, command, at, cx.node).await?;
+        let (stream, meta) = exchange.into_conn().into_stream()?;
+        stream.abort();
+        Ok(Conn {
+            io: Io::Other(Box::new(Answer(found))),
+            meta,
+        })
+    }
+
     async fn datagrams(&self, over: Conn, to: &Addr, cx: &NodeCx<'_>) -> Result<Conn> {
         let (packet, meta) = if self.options.relay == "udp" {
             self.associate(over, cx).await?
@@ -203,6 +221,8 @@ impl Connector for Socks5Connector {
                     Ok(exchange.into_conn())
                 }
                 Network::Udp => self.datagrams(over, &to.addr, cx).await,
+                Network::Resolve => self.question(over, Command::Resolve, &to.addr, cx).await,
+                Network::ResolvePtr => self.question(over, Command::ResolvePtr, &to.addr, cx).await,
                 _ => Err(unsupported(to)),
             }
         };

@@ -122,12 +122,8 @@ impl Handler for Socks5Handler {
             Command::Associate => udp::associate(&self.options, client, session).await,
             Command::UdpTunnel => udp::tunnel(&self.options, client, at, session).await,
             Command::MuxBind => visitors::bind(&self.options, &self.mux, client, at, session).await,
-            Command::Resolve => resolve::resolve(client, &at, session).await,
-            Command::ResolvePtr => {
-                let what = format!("RESOLVE_PTR {at}: nothing here knows names of addresses");
-                let error = Error::new(Why::Unsupported, what);
-                Err(refuse(client, ReplyCode::FAILURE, error).await)
-            }
+            Command::Resolve => resolve::resolve(client, Network::Resolve, at, session).await,
+            Command::ResolvePtr => resolve::resolve(client, Network::ResolvePtr, at, session).await,
             Command::Other(_) => Err(refuse_command(client, command).await),
         }
     }

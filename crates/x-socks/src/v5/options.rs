@@ -28,7 +28,8 @@ options! {
         /// Do not say in a stream of the multiplexed BIND who connected. No client of the current
         /// version takes that.
         comp: bool = false, "comp";
-        /// Resolve names for clients: Tor's RESOLVE, where the way out is direct.
+        /// Resolve names for clients: Tor's RESOLVE and RESOLVE_PTR. Through a chain its last node is
+        /// asked, if it speaks SOCKS5.
         tor: bool = false, "tor" | "enableTor" | "socks5.tor";
         ..mux: MuxOptions;
     }

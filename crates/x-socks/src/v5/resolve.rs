@@ -1,4 +1,5 @@
-//! RESOLVE: the address of a name, as Tor's clients ask for it.
+//! `RESOLVE` and `RESOLVE_PTR`: the address of a name and the name of an address, as the clients of
+//! Tor ask for them.
 
 use gost_core::prelude::*;
 
@@ -8,16 +9,22 @@ use super::{
 };
 use crate::exchange::Exchange;
 
-/// Tells the address of a name, with the hosts and the resolver of the service.
+/// What a node said to such a question. It is what the connector's connection consists of.
+#[derive(Debug)]
+pub(super) struct Answer(pub(super) Addr);
+
+/// Tells what a name or an address stands for.
 ///
-/// Only where the way out is direct: through a chain the name means what it means at the far end,
-/// which nothing here can ask, and asking here would give away what the chain is to hide.
+/// Where the way out is direct, the hosts and the resolver of the service know. Through a chain it
+/// is the last node that is asked, if it speaks SOCKS5: asking here would give away what the chain
+/// is to hide.
 pub(super) async fn resolve(
     mut client: Exchange,
-    name: &Addr,
+    network: Network,
+    at: Addr,
     session: &mut Session,
 ) -> Result<Next> {
-    match found(name, session).await {
+    match found(network, at, session).await {
         Ok(found) => {
             accept(&mut client, &found).await?;
             client.end(&[]).await;
@@ -33,14 +40,29 @@ pub(super) async fn resolve(
     }
 }
 
-async fn found(name: &Addr, session: &Session) -> Result<Addr> {
-    if !session.is_direct() {
-        let what = format!("RESOLVE {name}: not through a chain");
-        return Err(Error::new(Why::Unsupported, what));
-    }
+async fn found(network: Network, at: Addr, session: &mut Session) -> Result<Addr> {
     // Rules know connections to addresses, of which this would be the first half.
-    session.check(&Target::tcp(name.clone())).await?;
-    let found = Addr::from(session.resolve(name).await?);
+    session.check(&Target::tcp(at.clone())).await?;
+    let found = if !session.is_direct() {
+        ask(Target { network, addr: at }, session).await?
+    } else if network == Network::Resolve {
+        Addr::from(session.resolve(&at).await?)
+    } else {
+        let what = format!("RESOLVE_PTR {at}: nothing here knows names of addresses");
+        return Err(Error::new(Why::Unsupported, what));
+    };
     session.check(&Target::tcp(found.clone())).await?;
     Ok(found)
+}
+
+async fn ask(question: Target, session: &mut Session) -> Result<Addr> {
+    let upstream = session.open(&question).await?;
+    let Io::Other(answer) = upstream.conn.io else {
+        let what = format!("resolve {question}: the last node of the chain can't");
+        return Err(Error::new(Why::Unsupported, what));
+    };
+    match answer.downcast::<Answer>() {
+        Ok(answer) => Ok(answer.0),
+        Err(_) => Err(Error::new(Why::Unsupported, format!("resolve {question}"))),
+    }
 }

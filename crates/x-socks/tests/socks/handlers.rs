@@ -167,7 +167,7 @@ async fn clients_in_the_list_need_no_password() {
 }
 
 #[tokio::test]
-async fn names_are_resolved_where_the_way_out_is_direct() {
+async fn names_are_resolved_where_the_way_out_ends() {
     let direct = open("socks5", "tor=true").await;
     let ruled = serve(handler("socks5", "tor=true").await, |serving| {
         serving.policies.bypass = Some(Arc::new(Forbid(|addr| addr.host() == "127.0.0.1")));
@@ -178,12 +178,20 @@ async fn names_are_resolved_where_the_way_out_is_direct() {
         serving.out = Arc::new(out);
     })
     .await;
+    let far = open("socks4", "").await;
+    let out = crate::support::via("socks4", "", None, far.addr).await;
+    let unable = serve(handler("socks5", "tor=true").await, |serving| {
+        serving.out = Arc::new(out);
+    })
+    .await;
     let localhost = "05f00003096c6f63616c686f73740000";
     for (server, request, wanted) in [
         (&direct, localhost, "050000017f0000010000"),
         (&ruled, localhost, "05020001000000000000"),
+        (&chained, localhost, "050000017f0000010000"),
+        (&chained, "05f100017f0000010000", "05010001000000000000"),
         // Asking here would give the name away.
-        (&chained, localhost, "05010001000000000000"),
+        (&unable, localhost, "05010001000000000000"),
         (&direct, "05f00003000000", "05010001000000000000"),
         (&direct, "05f100017f0000010000", "05010001000000000000"),
     ] {
