@@ -1,6 +1,6 @@
 //! What clients without credentials get to see instead of a proxy.
 
-use std::{path::PathBuf, time::SystemTime};
+use std::{io, path::PathBuf, time::SystemTime};
 
 use gost_core::{
     addr::{Addr, Target},
@@ -131,8 +131,11 @@ async fn reply(client: &mut Peer, status: u16) -> Stepped {
 async fn page(file: File, request: &Request, keep: bool, client: &mut Peer) -> Stepped {
     let about = async {
         let about = file.metadata().await?;
+        if !about.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let length = about.len();
-        std::io::Result::Ok((length, about.modified().ok()))
+        io::Result::Ok((length, about.modified().ok()))
     };
     let Ok((length, modified)) = about.await else {
         return reply(client, 503).await;

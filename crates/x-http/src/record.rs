@@ -11,6 +11,7 @@ use gost_core::{
 use crate::{
     body::{Body, Framing},
     head::{Header, RequestHead, ResponseHead, first, room},
+    refusal::is_anonymous,
     request::Request,
 };
 
@@ -176,8 +177,10 @@ pub(crate) fn answered(status: u16, agent: &str, session: &mut Session) {
     let http = session.details().and_then(|details| details.http.as_mut());
     if let Some(http) = http.filter(|http| http.status == 0 && status > 0) {
         http.status = status;
-        let agent = ("Proxy-Agent".to_owned(), vec![agent.to_owned()]);
-        http.response.header = Some([agent].into());
+        if !is_anonymous(status) {
+            let agent = ("Proxy-Agent".to_owned(), vec![agent.to_owned()]);
+            http.response.header = Some([agent].into());
+        }
     }
 }
 

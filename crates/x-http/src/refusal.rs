@@ -40,9 +40,16 @@ impl Voice {
     }
 
     /// A refusal, which ends the connection.
+    ///
+    /// Like the original, it tells what the proxy is called only who asked for something and may.
     pub(crate) fn refusal(&self, status: u16) -> String {
-        let mut text = self.head(status);
-        self.lines(&mut text);
+        let mut text = head(status);
+        if !is_anonymous(status) {
+            if !self.names_agent() {
+                let _ = write!(text, "Proxy-Agent: {}\r\n", self.agent);
+            }
+            self.lines(&mut text);
+        }
         text + "\r\n"
     }
 
@@ -57,7 +64,7 @@ impl Voice {
 
     /// The refusal of a client that did not prove who it is.
     pub(crate) fn unauthorized(&self, proxy_keep_alive: bool) -> String {
-        let mut text = self.head(407);
+        let mut text = head(407);
         // Writing to a string can't fail.
         let _ = write!(
             text,
@@ -67,19 +74,7 @@ impl Voice {
         if proxy_keep_alive {
             text += "Proxy-Connection: close\r\n";
         }
-        self.lines(&mut text);
         text + "\r\n"
-    }
-
-    fn head(&self, status: u16) -> String {
-        let mut text = format!(
-            "HTTP/1.1 {status} {}\r\nConnection: close\r\nContent-Length: 0\r\n",
-            reason(status)
-        );
-        if !self.names_agent() {
-            let _ = write!(text, "Proxy-Agent: {}\r\n", self.agent);
-        }
-        text
     }
 
     fn lines(&self, text: &mut String) {
@@ -93,6 +88,18 @@ impl Voice {
             .iter()
             .any(|(name, _)| name.eq_ignore_ascii_case("Proxy-Agent"))
     }
+}
+
+/// True for an answer that does not tell what the proxy is called.
+pub(crate) const fn is_anonymous(status: u16) -> bool {
+    matches!(status, 400 | 407 | 431)
+}
+
+fn head(status: u16) -> String {
+    format!(
+        "HTTP/1.1 {status} {}\r\nConnection: close\r\nContent-Length: 0\r\n",
+        reason(status)
+    )
 }
 
 /// The status for a target that could not be opened.
@@ -179,7 +186,11 @@ mod tests {
         assert_eq!(
             voice(&[]).unauthorized(true),
             "HTTP/1.1 407 Proxy Authentication Required\r\nConnection: close\r\nContent-Length: 0\r\n\
-             Proxy-Agent: gost/3.0\r\nProxy-Authenticate: Basic realm=\"gost\"\r\nProxy-Connection: close\r\n\r\n"
+             Proxy-Authenticate: Basic realm=\"gost\"\r\nProxy-Connection: close\r\n\r\n"
+        );
+        assert_eq!(
+            voice(&[("X-A", "b")]).refusal(400),
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         );
         assert_eq!(
             voice(&[("X-A", "b"), ("proxy-agent", "other")]).refusal(503),

@@ -44,6 +44,11 @@ async fn statuses_are_complete_and_tell_nothing() {
             "HTTP/1.1 503 Service Unavailable",
         ),
         (
+            "file:/",
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "HTTP/1.1 503 Service Unavailable",
+        ),
+        (
             "web:http://127.0.0.1:1/",
             "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
             "HTTP/1.1 503 Service Unavailable",

@@ -276,9 +276,12 @@ impl Raw {
 pub(crate) const ESTABLISHED: &str =
     "HTTP/1.1 200 Connection established\r\nProxy-Agent: gost/3.0\r\n\r\n";
 
-/// The beginning of a refusal, up to the empty line or what else is in it.
+/// The beginning of a refusal, up to the empty line or what else is in it. Only who may ask for
+/// something is told what the proxy is called.
 pub(crate) fn refusal(status: &str) -> String {
-    format!(
-        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\nProxy-Agent: gost/3.0\r\n"
-    )
+    let agent = match status.split(' ').next() {
+        Some("400" | "407" | "431") => "",
+        _ => "Proxy-Agent: gost/3.0\r\n",
+    };
+    format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n{agent}")
 }
