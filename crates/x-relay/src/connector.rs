@@ -89,7 +89,12 @@ impl Relay {
                 let (_, rest) = answered?;
                 Ok(Prefixed::new(rest, stream))
             }
-            Err(_) => Ok(Box::new(Held::awaiting(stream, question))),
+            // A server of the original may have its reasons to be silent, but not for longer than
+            // the user gives it.
+            Err(_) if self.options.connect_timeout.is_zero() => {
+                Ok(Box::new(Held::awaiting(stream, question)))
+            }
+            Err(_) => Err(question.late()),
         }
     }
 

@@ -21,8 +21,9 @@ options! {
 options! {
     /// Options of the relay connector.
     pub struct RelayConnectorOptions {
-        /// How long to wait for the node's answer, where that is waited for: 500ms with nodelay,
-        /// past which the connection counts as made; 15s when the node is to listen.
+        /// How long the node may take to answer, where the answer is waited for: with nodelay, and
+        /// when the node is to listen. 0 is 500ms for the first, past which the connection counts
+        /// as made, and 15s for the second.
         connect_timeout: Duration = Duration::ZERO, "connectTimeout";
         /// Send the request at once and wait a moment for the answer, instead of holding the
         /// request some milliseconds for the first data.

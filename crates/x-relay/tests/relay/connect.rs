@@ -252,13 +252,9 @@ async fn a_node_that_is_no_relay_is_at_fault() {
 #[tokio::test]
 async fn a_node_that_does_not_answer_does_not_hold_the_client_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let through = way(
-        listener.local_addr().unwrap(),
-        &["nodelay=true", "connectTimeout=50ms"],
-        None,
-    )
-    .await;
-    let target = tcp(listener.local_addr().unwrap());
+    let node = listener.local_addr().unwrap();
+    let through = way(node, &["nodelay=true"], None).await;
+    let target = tcp(node);
     let conn = soon(through.open(&target)).await.unwrap();
     let (mut stream, _) = conn.into_stream().unwrap();
     stream.write_all(b"x").await.unwrap();
@@ -267,6 +263,20 @@ async fn a_node_that_does_not_answer_does_not_hold_the_client_up() {
     node.write_all(&[1, 7, 0, 0]).await.unwrap();
     let error = Error::from(soon(stream.read_u8()).await.unwrap_err());
     assert_eq!(error.why(), Why::Unreachable);
+}
+
+#[tokio::test]
+async fn a_node_that_was_given_a_time_has_no_more() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let node = listener.local_addr().unwrap();
+    let options = ["nodelay=true", "connectTimeout=50ms"];
+    let through = way(node, &options, None).await;
+    let error = failed(soon(through.open(&tcp(node))).await);
+    assert_eq!(
+        (error.why(), error.at_side()),
+        (Why::TimedOut, Side::Node),
+        "{error}"
+    );
 }
 
 /// What the first read gives of a connection through our client, and through our server.
