@@ -18,7 +18,7 @@ static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
 /// How many numbers are tried before giving up.
 const ATTEMPTS: usize = 256;
 
-/// A TCP port that is free on 127.0.0.1 and, where there is IPv6, on `::1`.
+/// A TCP port that is free at every address, over IPv6 too where that is there.
 ///
 /// # Panics
 /// When the system has no free port.
@@ -26,7 +26,7 @@ pub fn tcp() -> u16 {
     first(reserve_tcp)
 }
 
-/// A UDP port that is free on 127.0.0.1 and, where there is IPv6, on `::1`.
+/// A UDP port that is free at every address, over IPv6 too where that is there.
 ///
 /// # Panics
 /// When the system has no free port.
@@ -98,24 +98,24 @@ fn reserve_tcp() -> io::Result<u16> {
     client.read_exact(&mut [0]).err();
     drop(client);
     drop(listener);
-    // Also asks whether an IPv6 listener could have the number.
-    for ip in loopbacks() {
+    // Nobody has it at another address either, nor has left it behind there.
+    for ip in all_addresses() {
         TcpListener::bind(SocketAddr::new(ip, address.port()))?;
     }
     Ok(address.port())
 }
 
 fn udp_is_free(port: u16) -> io::Result<()> {
-    for ip in loopbacks() {
+    for ip in all_addresses() {
         UdpSocket::bind(SocketAddr::new(ip, port))?;
     }
     Ok(())
 }
 
-fn loopbacks() -> impl Iterator<Item = IpAddr> {
-    let v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
+fn all_addresses() -> impl Iterator<Item = IpAddr> {
+    let v6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     let has_v6 = UdpSocket::bind((v6, 0)).is_ok();
-    std::iter::once(IpAddr::V4(Ipv4Addr::LOCALHOST)).chain(has_v6.then_some(v6))
+    std::iter::once(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).chain(has_v6.then_some(v6))
 }
 
 #[cfg(test)]
@@ -135,6 +135,16 @@ mod tests {
             assert!(seen.insert(port), "{port} was given twice");
             UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
         }
+    }
+
+    #[test]
+    fn a_number_that_somebody_has_at_another_address_is_not_free() {
+        let elsewhere = Ipv4Addr::new(127, 0, 0, 2);
+        let held = UdpSocket::bind((elsewhere, 0)).unwrap();
+        let port = held.local_addr().unwrap().port();
+        assert!(udp_is_free(port).is_err());
+        drop(held);
+        udp_is_free(port).unwrap();
     }
 
     #[test]
