@@ -5,8 +5,9 @@ use std::sync::Arc;
 use gost_config::{Auth, Problem, Tls};
 use gost_core::{build::TlsSettings, policy::Credentials};
 
-/// The credentials of a client, or of a handler's only user. Those of a file come first, as far
-/// as it has any.
+/// The credentials of a client, or of a handler's only user; none without a name. Those of a file
+/// come first, as far as it has any: in its first line the name, a blank and the password, which may
+/// have blanks itself.
 pub(crate) fn credentials(auth: Option<&Auth>) -> Result<Option<Credentials>, Problem> {
     let Some(auth) = auth else { return Ok(None) };
     if !auth.file.is_empty() {
@@ -17,15 +18,14 @@ pub(crate) fn credentials(auth: Option<&Auth>) -> Result<Option<Credentials>, Pr
             .map(str::trim)
             .find(|line| !line.is_empty() && !line.starts_with('#'));
         if let Some(line) = line {
-            let mut words = line.split_whitespace();
-            let mut word = || words.next().unwrap_or_default().to_owned();
+            let (name, password) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
             return Ok(Some(Credentials {
-                username: word(),
-                password: word(),
+                username: name.to_owned(),
+                password: password.trim_start().to_owned(),
             }));
         }
     }
-    Ok(Some(Credentials {
+    Ok((!auth.username.is_empty()).then(|| Credentials {
         username: auth.username.clone(),
         password: auth.password.to_string(),
     }))
@@ -51,4 +51,48 @@ pub(crate) fn tls(tls: Option<&Tls>) -> Option<Arc<TlsSettings>> {
         common_name: tls.common_name.clone(),
         organization: tls.organization.clone(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_have_a_name_and_those_of_a_file_come_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |text: &str| {
+            let path = folder.path().join("auth.txt");
+            std::fs::write(&path, text).expect("written");
+            path.display().to_string()
+        };
+        let of = |username: &str, password: &str, file: String| {
+            let auth = Auth {
+                username: username.to_owned(),
+                password: password.to_owned().into(),
+                file,
+                ..Auth::default()
+            };
+            let found = credentials(Some(&auth)).expect("readable");
+            found.map(|found| format!("{}:{}", found.username, found.password))
+        };
+        for (name, password, text, expected) in [
+            ("u", "p", None, Some("u:p")),
+            ("u", "", None, Some("u:")),
+            ("", "p", None, None),
+            ("", "", None, None),
+            (
+                "u",
+                "p",
+                Some("# staff\n\n  bob  a  b\nann x\n"),
+                Some("bob:a  b"),
+            ),
+            ("u", "p", Some("bob\tx\n"), Some("bob:x")),
+            ("", "", Some("bob\n"), Some("bob:")),
+            ("u", "p", Some("\n# nobody\n"), Some("u:p")),
+            ("", "", Some(""), None),
+        ] {
+            let file = text.map(file).unwrap_or_default();
+            assert_eq!(of(name, password, file).as_deref(), expected, "{text:?}");
+        }
+    }
 }

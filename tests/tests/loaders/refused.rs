@@ -111,6 +111,11 @@ async fn a_password_is_empty_only_when_that_is_said() -> Result<()> {
     let addr = format!("127.0.0.1:{port}");
     let text = refused_with(&["-L", &format!("socks5://al@{addr}")]).await?;
     ensure!(text.contains("\\\"al\\\" has none"), "{text}");
+    // A password that is nobody's would keep nobody out.
+    for line in ["auto://:secret@", "socks4://:secret@"] {
+        let text = refused_with(&["-L", &format!("{line}{addr}")]).await?;
+        ensure!(text.contains("there is no username"), "{text}");
+    }
     // Where a protocol knows no passwords, nobody can give one.
     drop(gost_tests::gost_logged(&["-L", &format!("socks4://al@{addr}")]).await?);
     let auther = |auth: &str| {
