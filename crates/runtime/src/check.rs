@@ -15,6 +15,7 @@ use gost_core::{
 use gost_service::SessionOptions;
 
 use crate::{
+    binding,
     limits::{self, LimiterKeys},
     observing::{self, ObservingKeys, RecordKeys},
     options::{HopOptions, NodeOptions, ServiceOptions},
@@ -31,6 +32,7 @@ pub(crate) fn check(config: &Config, registry: &Registry) -> Vec<Problem> {
     limits::check(config, &mut check.problems);
     observing::check(config, &mut check.problems);
     users::check(config, &mut check.problems);
+    binding::check(config, &mut check.problems);
     for service in &config.services {
         check.service(service);
     }

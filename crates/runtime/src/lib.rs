@@ -5,6 +5,7 @@
 //! nothing has changed. What is configured as it was before is the same object afterwards: a
 //! listener with those who wait in it, a node with its failures, a session with its streams.
 
+mod binding;
 mod builder;
 mod check;
 mod choosing;

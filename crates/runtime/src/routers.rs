@@ -56,7 +56,7 @@ impl Way {
         (!way.chain.is_empty() || way.group.is_some()).then_some(way)
     }
 
-    fn names(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
         let entries = self.group.iter().flat_map(|group| &group.chains);
         let names = std::iter::once(&self.chain).chain(entries.map(|entry| &entry.chain));
         names.filter(|name| !name.is_empty())

@@ -46,7 +46,9 @@ impl Handler for Relay {
                 bind::bind(client, &Target { network, addr }, session, &self.mux).await
             }
             Command::BIND => {
-                let reason = Error::new(Why::Denied, "relay bind: switched off").side(Side::Client);
+                let reason =
+                    Error::new(Why::Denied, "relay bind: switched off; bind=true allows it")
+                        .side(Side::Client);
                 Err(client.refuse(Status::FORBIDDEN, reason).await)
             }
             command => {

@@ -202,9 +202,13 @@ pub(super) async fn refuse(client: Exchange, code: ReplyCode, error: Error) -> E
     error
 }
 
-/// Says no because the feature is switched off.
+/// Says no because the feature is switched off, which its name in small letters switches on.
 pub(super) async fn refuse_feature(client: Exchange, what: &str) -> Error {
-    let error = Error::new(Why::Denied, format!("{what} is switched off"));
+    let key = what.to_lowercase();
+    let error = Error::new(
+        Why::Denied,
+        format!("{what} is switched off; {key}=true allows it"),
+    );
     refuse(client, ReplyCode::NOT_ALLOWED, error).await
 }
 

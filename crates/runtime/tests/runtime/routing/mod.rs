@@ -1,5 +1,6 @@
 //! Which node gets a request, who is tried next, and who is marked: as tables of configurations.
 
+mod binding;
 mod choice;
 mod failures;
 
