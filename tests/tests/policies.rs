@@ -7,7 +7,7 @@ use gost_testkit::{PATIENCE, ports, tcp, udp};
 use gost_tests::{Gost, curl, gost, gost_output, through, web};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpSocket, TcpStream, UdpSocket},
+    net::{TcpSocket, TcpStream, UdpSocket, UnixStream},
 };
 
 /// An HTTP and SOCKS proxy with `more` keys of the service, and other sections.
@@ -323,6 +323,44 @@ async fn connections_at_once_and_per_second_are_bounded_and_the_service_goes_on(
         through(&http, &url).await?.starts_with("hello200"),
         "no limit"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_without_an_address_are_limited_too() -> Result<()> {
+    let (ready, folder) = (ports::tcp(), tempfile::tempdir()?);
+    let at = |name: &str| folder.path().join(name);
+    let service = |name: &str, key: &str| {
+        let at = at(name);
+        format!(
+            "- {{name: {name}, addr: '{}', {key}: l, handler: {{type: socks5}}, listener: {{type: unix}}}}",
+            at.display()
+        )
+    };
+    let config = format!(
+        "services:
+{}
+{}
+- {{name: ready, addr: '127.0.0.1:{ready}', handler: {{type: socks5}}}}
+climiters: [{{name: l, limits: ['$ 1']}}]
+rlimiters: [{{name: l, limits: ['$$ 0.001']}}]
+",
+        service("places", "climiter"),
+        service("pace", "rlimiter"),
+    );
+    let _gost = Gost::start(&config, ready).await?;
+    let served = async |name: &str| -> Result<Option<UnixStream>> {
+        let mut stream = UnixStream::connect(at(name)).await?;
+        let mut answer = [0; 2];
+        let asked = stream.write_all(&[5, 1, 0]).await.is_ok();
+        let is_served = asked && stream.read_exact(&mut answer).await.is_ok();
+        Ok(is_served.then_some(stream))
+    };
+    for name in ["places", "pace"] {
+        let first = served(name).await?;
+        ensure!(first.is_some(), "{name}: the first");
+        ensure!(served(name).await?.is_none(), "{name}: the second of one");
+    }
     Ok(())
 }
 

@@ -87,9 +87,10 @@ impl Incoming {
     pub fn network(&self) -> Network {
         match &self.finish {
             Finish::Now(accepted) => match &**accepted {
-                Accepted::One(conn) => match (&conn.io, &self.peer) {
-                    (Io::Packet(_), _) => Network::Udp,
-                    (_, Addr::Path(_)) => Network::Unix,
+                Accepted::One(conn) => match (&conn.io, &self.peer, &conn.meta.local) {
+                    (Io::Packet(_), _, _) => Network::Udp,
+                    // The other end seldom has a name.
+                    (_, Addr::Path(_), _) | (_, _, Addr::Path(_)) => Network::Unix,
                     _ => Network::Tcp,
                 },
                 Accepted::Many(_) => Network::Tcp,

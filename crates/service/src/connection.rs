@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -117,7 +117,6 @@ async fn prepare(shared: Arc<Shared>, incoming: Incoming, key: usize) -> After {
         }
     };
     let source = conn.meta.source();
-    serving.records.client(&source);
     if source != peer {
         shared.live.is_of(key, &source);
         if let Err(error) = ask_admission(&serving, &shared.name, network, &source).await {
@@ -125,6 +124,7 @@ async fn prepare(shared: Arc<Shared>, incoming: Incoming, key: usize) -> After {
             return After::Nothing;
         }
     }
+    serving.records.client(&source);
     let record = Record {
         id: SessionId::next(),
         service: shared.name.clone(),
@@ -234,9 +234,8 @@ async fn admit(
     peer: &Addr,
 ) -> Result<Option<ConnPermit>> {
     ask_admission(serving, service, network, peer).await?;
-    let Some(ip) = ip_of(peer) else {
-        return Ok(None);
-    };
+    // Those who have none, behind a Unix socket, are like one to limits.
+    let ip = ip_of(peer).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
     if let Some(limiter) = &serving.policies.rate_limiter
         && !limiter.allow(ip)
     {

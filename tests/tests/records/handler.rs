@@ -194,3 +194,31 @@ async fn of_a_body_there_is_as_much_as_is_asked_for() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_admitted_is_not_recorded() -> Result<()> {
+    let port = ports::tcp();
+    let config = format!(
+        "services:
+- name: s
+  addr: 127.0.0.1:{port}
+  admission: a
+  metadata: {{proxyProtocol: 1}}
+  handler: {{type: socks5}}
+  recorders: [{{name: c, record: recorder.service.client.address}}]
+admissions: [{{name: a, matchers: [10.9.9.9]}}]{FILES}"
+    );
+    let (_gost, folder) = start(&config).await?;
+    for (client, is_served) in [("10.9.9.9", false), ("10.2.2.2", true)] {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let header = format!("PROXY TCP4 {client} 127.0.0.1 5555 {port}\r\n");
+        stream
+            .write_all(&[header.as_bytes(), &[5, 1, 0]].concat())
+            .await?;
+        let answered = stream.read_exact(&mut [0; 2]).await.is_ok();
+        ensure!(answered == is_served, "{client}");
+    }
+    let seen = lines(&folder.path().join("c"), 1).await?;
+    ensure!(seen == ["10.2.2.2\n"], "{seen:?}");
+    Ok(())
+}
