@@ -305,12 +305,17 @@ pub trait RateLimiter: Send + Sync + 'static {
 /// Whose traffic is limited.
 #[derive(Clone, Debug)]
 pub enum LimitScope<'a> {
-    /// All of a service.
-    Service,
+    /// All of a service, which is reached over this network.
+    Service(Network),
     /// One connection.
     Conn(SocketAddr),
     /// One client, wherever it connects from.
-    Client(&'a str),
+    Client {
+        /// Who it is.
+        name: &'a str,
+        /// What it asks for now.
+        target: Option<&'a Target>,
+    },
 }
 
 /// Limits bytes per second.

@@ -10,6 +10,7 @@ use std::{
 
 use gost_config::{self as config, Place, Problem, Severity};
 use gost_core::{
+    addr::{Network, Target},
     build::Ref,
     error::Result as CoreResult,
     meter::{Allowance, Direction, Meter, Metering},
@@ -169,13 +170,17 @@ impl Builder<'_> {
         keys: &LimiterKeys,
     ) -> Result<Meter, Problem> {
         let found = self.traffic(&service.limiter, &service.place, keys)?;
+        let network = match &service.listener {
+            Some(listener) if listener.is_on_udp() => Network::Udp,
+            _ => Network::Tcp,
+        };
         let asker = Asker {
             service: service.name.as_str().into(),
             ..Asker::default()
         };
         Ok(found
             .filter(|_| keys.has("service"))
-            .map(|limiter| limiter.meter(LimitScope::Service, &asker))
+            .map(|limiter| limiter.meter(LimitScope::Service(network), &asker))
             .unwrap_or_default())
     }
 
@@ -277,17 +282,19 @@ impl Held {
 /// A scope of its own.
 #[derive(Clone)]
 enum Scope {
-    Service,
+    Service(Network),
     Conn(SocketAddr),
-    Client(Box<str>),
+    Client(Box<str>, Option<Box<Target>>),
 }
 
 impl From<LimitScope<'_>> for Scope {
     fn from(scope: LimitScope<'_>) -> Self {
         match scope {
-            LimitScope::Service => Self::Service,
+            LimitScope::Service(network) => Self::Service(network),
             LimitScope::Conn(addr) => Self::Conn(addr),
-            LimitScope::Client(name) => Self::Client(name.into()),
+            LimitScope::Client { name, target } => {
+                Self::Client(name.into(), target.cloned().map(Box::new))
+            }
         }
     }
 }
@@ -295,9 +302,12 @@ impl From<LimitScope<'_>> for Scope {
 impl Scope {
     fn borrow(&self) -> LimitScope<'_> {
         match self {
-            Self::Service => LimitScope::Service,
+            Self::Service(network) => LimitScope::Service(*network),
             Self::Conn(addr) => LimitScope::Conn(*addr),
-            Self::Client(name) => LimitScope::Client(name),
+            Self::Client(name, target) => LimitScope::Client {
+                name,
+                target: target.as_deref(),
+            },
         }
     }
 }
@@ -407,7 +417,7 @@ mod tests {
             named: named.clone(),
             time: Duration::ZERO,
         };
-        let meter = || limiter.meter(LimitScope::Service, &Asker::default());
+        let meter = || limiter.meter(LimitScope::Service(Network::Tcp), &Asker::default());
         let before = meter();
         let one = Allowance::Bytes(1);
         assert_eq!(before.allow(Direction::In, 1), one);

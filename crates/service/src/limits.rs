@@ -62,9 +62,11 @@ impl ClientLimit {
         {
             return;
         }
-        let meter = self
-            .limiter
-            .meter(LimitScope::Client(&client), &record.asker());
+        let scope = LimitScope::Client {
+            name: &client,
+            target: record.target.as_ref(),
+        };
+        let meter = self.limiter.meter(scope, &record.asker());
         self.now.store(Some(Arc::new(Named { client, meter })));
     }
 

@@ -27,12 +27,14 @@ use gost_net::{
     copy::{CopyOptions, Outcome},
     udp::{self, Check, RelayOptions, UdpConn},
 };
+use parking_lot::Mutex;
 
 use crate::{
     connection::{Relay, ip_of},
     limits::ClientLimit,
     records::Traffic,
     serving::Serving,
+    stats::Open,
 };
 
 /// The deadline of a handshake, shared by those who keep it and those who end it.
@@ -74,10 +76,18 @@ pub(crate) struct ServiceSession {
     traffic: Option<Arc<Traffic>>,
     /// Limits the client's bytes once it is known who that is.
     limit: Option<Arc<ClientLimit>>,
+    /// As whose connection this one is counted, where that is done, by the requests on it.
+    counted: Option<Arc<Mutex<Option<Counted>>>>,
+}
+
+/// A connection that is counted, with the name of the user.
+struct Counted {
+    user: String,
+    _open: Open,
 }
 
 impl ServiceSession {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         serving: Arc<Serving>,
         record: Record,
         guard: Guard,
@@ -85,6 +95,7 @@ impl ServiceSession {
         limit: Option<Arc<ClientLimit>>,
     ) -> Self {
         Self {
+            counted: serving.clients.as_ref().map(|_| Arc::default()),
             serving,
             record,
             guard,
@@ -255,7 +266,6 @@ impl SessionOps for ServiceSession {
         match auther.authenticate(&given, &self.record.asker()).await {
             Some(id) => {
                 self.record.user = id;
-                self.limit_client();
                 Ok(())
             }
             None => Err(Error::new(Why::Auth, "wrong user or password").side(Side::Client)),
@@ -263,8 +273,8 @@ impl SessionOps for ServiceSession {
     }
 
     async fn open(&mut self, target: &Target) -> Result<Upstream> {
-        self.settled();
         self.record.target = Some(target.clone());
+        self.settled();
         if target.addr != Addr::Any {
             self.check_bypass(target).await?;
         }
@@ -348,6 +358,7 @@ impl SessionOps for ServiceSession {
             guard: self.guard.clone(),
             traffic: self.traffic.clone(),
             limit: self.limit.clone(),
+            counted: self.counted.clone(),
         })
     }
 
@@ -370,7 +381,15 @@ impl SessionOps for ServiceSession {
     fn finished(&mut self, input: u64, output: u64, error: Option<&Error>) {
         if let Some(clients) = &self.serving.clients {
             let client = clients.of(&self.record.user);
-            drop(client.open());
+            if let Some(counted) = &self.counted {
+                let (user, mut counted) = (&self.record.user, counted.lock());
+                if counted.as_ref().is_none_or(|last| last.user != *user) {
+                    *counted = Some(Counted {
+                        user: user.clone(),
+                        _open: client.open(),
+                    });
+                }
+            }
             client.count(Direction::In, usize::try_from(input).unwrap_or(usize::MAX));
             client.count(
                 Direction::Out,

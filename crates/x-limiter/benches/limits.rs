@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use divan::{Bencher, black_box};
 use gost_core::{
+    addr::Network,
     meter::{Allowance, Direction, Meter},
     policy::{Asker, LimitScope, TrafficLimiter as _},
 };
@@ -27,7 +28,7 @@ fn limiter() -> Traffic {
 fn meter(limiter: &Traffic) -> Meter {
     let asker = Asker::default();
     let client = SocketAddr::from(([10, 1, 2, 3], 1));
-    let all = limiter.meter(LimitScope::Service, &asker);
+    let all = limiter.meter(LimitScope::Service(Network::Tcp), &asker);
     all.and(limiter.meter(LimitScope::Conn(client), &asker))
 }
 

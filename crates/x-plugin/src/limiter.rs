@@ -10,6 +10,7 @@ use std::{
 };
 
 use gost_core::{
+    addr::Network,
     meter::{Allowance, Direction, Meter, Metering},
     policy::{Asker, LimitScope, TrafficLimiter},
 };
@@ -39,7 +40,7 @@ pub(crate) struct PluginLimiter {
 /// What all connections of a service, or of a client, have in common.
 #[derive(Default)]
 struct Shared {
-    limits: HashMap<(Arc<str>, Option<String>), Arc<Limits>>,
+    limits: HashMap<(String, Option<String>), Arc<Limits>>,
     /// How many there may be before it is worth looking for those that nobody uses.
     most: usize,
 }
@@ -52,22 +53,12 @@ impl PluginLimiter {
         }
     }
 
-    fn limits(&self, scope: &'static str, asker: &Asker) -> Arc<Limits> {
-        // Of a connection it is known, and so it is of a client, who has one; not of a service.
-        let network = if scope == "service" { "" } else { "tcp" };
-        let question = LimitRequest {
-            network: network.to_owned(),
-            client: asker.user.clone(),
-            src: asker.client.to_string(),
-            service: asker.service.to_string(),
-            scope: scope.to_owned(),
-            ..LimitRequest::default()
-        };
+    fn limits(&self, question: LimitRequest) -> Arc<Limits> {
         Limits::new(self.client.clone(), question)
     }
 
-    fn shared(&self, scope: &'static str, asker: &Asker, client: Option<&str>) -> Arc<Limits> {
-        let key = (asker.service.clone(), client.map(str::to_owned));
+    fn shared(&self, client: Option<&str>, question: LimitRequest) -> Arc<Limits> {
+        let key = (question.service.clone(), client.map(str::to_owned));
         let mut shared = self.shared.lock();
         if let Some(found) = shared.limits.get(&key) {
             return found.clone();
@@ -78,9 +69,30 @@ impl PluginLimiter {
                 .retain(|_, limits| Arc::strong_count(limits) > 1 || limits.is_fresh());
             shared.most = (shared.limits.len() * 2).max(REMEMBERED);
         }
-        let made = self.limits(scope, asker);
+        let made = self.limits(question);
         shared.limits.insert(key, made.clone());
         made
+    }
+}
+
+/// What the plugin is asked about a scope.
+fn question(scope: &LimitScope<'_>, asker: &Asker) -> LimitRequest {
+    let (name, network, addr) = match scope {
+        LimitScope::Service(network) => ("service", *network, None),
+        LimitScope::Conn(_) => ("conn", Network::Tcp, None),
+        LimitScope::Client { target: None, .. } => ("client", Network::Tcp, None),
+        LimitScope::Client {
+            target: Some(target),
+            ..
+        } => ("client", target.network, Some(&target.addr)),
+    };
+    LimitRequest {
+        network: network.to_string(),
+        addr: addr.map(ToString::to_string).unwrap_or_default(),
+        client: asker.user.clone(),
+        src: asker.client.to_string(),
+        service: asker.service.to_string(),
+        scope: name.to_owned(),
     }
 }
 
@@ -90,10 +102,11 @@ impl TrafficLimiter for PluginLimiter {
     }
 
     fn meter_kept(&self, scope: LimitScope<'_>, asker: &Asker, time: Duration) -> Meter {
+        let question = question(&scope, asker);
         let limits = match scope {
-            LimitScope::Service => self.shared("service", asker, None),
-            LimitScope::Client(client) => self.shared("client", asker, Some(client)),
-            LimitScope::Conn(_) => self.limits("conn", asker),
+            LimitScope::Service(_) => self.shared(None, question),
+            LimitScope::Client { name, .. } => self.shared(Some(name), question),
+            LimitScope::Conn(_) => self.limits(question),
         };
         let time = u64::try_from(time.max(SHORTEST).as_nanos()).unwrap_or(u64::MAX);
         limits.holds.store(time, Relaxed);

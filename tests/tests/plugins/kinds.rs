@@ -240,7 +240,8 @@ async fn what_is_told_changed_and_limited() -> Result<()> {
         plugin.asked("rewriter", says(&wanted)).await?;
 
         let limiter = plugin.made::<dyn TrafficLimiter>("limiter", "10s").await?;
-        let meter = limiter.meter(LimitScope::Client("alice"), &asker);
+        let (name, target) = ("alice", None);
+        let meter = limiter.meter(LimitScope::Client { name, target }, &asker);
         let known = async {
             while matches!(meter.allow(Direction::Out, 9), Allowance::After(_)) {
                 tokio::time::sleep(Duration::from_millis(1)).await;

@@ -270,7 +270,12 @@ async fn traffic_that_a_plugin_limits() -> Result<()> {
         };
         let port = ports::tcp();
         let sections = format!("limiters: [{{name: l, {}}}]", plugin.section("limiter", ""));
-        let _gost = start(port, "  handler: {type: auto}\n  limiter: l", &sections).await?;
+        let _gost = start(
+            port,
+            "  handler: {type: auto, limiter: l}\n  limiter: l",
+            &sections,
+        )
+        .await?;
         let proxy = format!("socks5://127.0.0.1:{port}");
         let begin = std::time::Instant::now();
         let got = through(&proxy, &format!("http://127.0.0.1:{web}/")).await?;
@@ -278,6 +283,14 @@ async fn traffic_that_a_plugin_limits() -> Result<()> {
         ensure!(got.len() > PAGE.len(), "{protocol}: {} bytes", got.len());
         // The first 30000 bytes come at once, and perhaps some more for each scope that is asked.
         ensure!((1.0..14.0).contains(&took), "{protocol}: {took}");
+        let target = format!("127.0.0.1:{web}");
+        for wanted in [
+            json!({"scope": "service", "network": "tcp", "addr": "", "src": ""}),
+            json!({"scope": "conn", "network": "tcp", "addr": ""}),
+            json!({"scope": "client", "network": "tcp", "addr": target, "client": ""}),
+        ] {
+            plugin.asked("limiter", says(&wanted)).await?;
+        }
         let wanted = json!({"service": "proxy"});
         plugin.asked("limiter", says(&wanted)).await?;
         ensure!(plugin.questions("limiter").len() < 9, "{protocol}");

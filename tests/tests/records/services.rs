@@ -47,15 +47,17 @@ observers: [{{name: o, plugin: {{type: http, addr: 'http://127.0.0.1:{observer}/
     curl(&["-p", "-x", &proxy, &url]).await?;
     curl(&["-x", &proxy, &url]).await?;
     curl(&["-x", &format!("http://127.0.0.1:{port}"), &url]).await?;
+    // Requests on one connection are one.
+    curl(&["-x", &proxy, &url, &url]).await?;
     // What is asked for in vain is a connection of the client's, too.
     let dead = format!("http://127.0.0.1:{}/", ports::tcp());
     curl(&["-p", "-x", &proxy, &dead]).await?;
     let (mut service, mut client) = (Value::Null, Value::Null);
     let mut input = 0;
     let complete = |service: &Value, client: &Value| {
-        service["totalConns"].as_u64() >= Some(4)
+        service["totalConns"].as_u64() >= Some(5)
             && service["currentConns"] == 0
-            && client["totalConns"].as_u64() >= Some(3)
+            && client["totalConns"].as_u64() >= Some(4)
             && client["currentConns"] == 0
     };
     while !complete(&service, &client) {
@@ -75,7 +77,7 @@ observers: [{{name: o, plugin: {{type: http, addr: 'http://127.0.0.1:{observer}/
             }
         }
     }
-    ensure!(client["totalConns"] == 3, "{client}");
+    ensure!(client["totalConns"] == 4, "{client}");
     ensure!(service["totalErrs"] == 2, "{service}");
     ensure!(input > 300 && input < 2000, "{input}");
     ensure!(client["outputBytes"].as_u64() >= Some(10), "{client}");

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{Config, Place, Problem, Service, cli::split_address};
+use crate::{Config, Listener, Place, Problem, Service, cli::split_address};
 
 /// Listeners whose addresses are not host and port.
 const WITHOUT_PORT: [&str; 9] = [
@@ -16,6 +16,14 @@ const REMOTE: [&str; 2] = ["rtcp", "rudp"];
 const UDP: [&str; 11] = [
     "udp", "dns", "kcp", "quic", "http3", "h3", "wt", "dtls", "redu", "ftcp", "masque",
 ];
+
+impl Listener {
+    /// True when clients come over UDP.
+    pub fn is_on_udp(&self) -> bool {
+        let kind = self.r#type.trim();
+        kind == "rudp" || UDP.contains(&kind)
+    }
+}
 
 pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     let mut taken: HashMap<(bool, u16), Vec<(&str, &Service)>> = HashMap::new();

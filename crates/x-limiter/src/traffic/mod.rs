@@ -63,12 +63,12 @@ const SHUT: Duration = Duration::from_millis(200);
 impl TrafficLimiter for Traffic {
     fn meter(&self, scope: LimitScope<'_>, _: &Asker) -> Meter {
         let lines = match scope {
-            LimitScope::Service => [Some(Key::All), None],
+            LimitScope::Service(_) => [Some(Key::All), None],
             LimitScope::Conn(addr) => {
                 let ip = addr.ip().to_canonical();
                 [Some(Key::Each), Some(Key::Address(ip))]
             }
-            LimitScope::Client(name) => [Some(Key::User(name.into())), None],
+            LimitScope::Client { name, .. } => [Some(Key::User(name.into())), None],
         };
         let lines = lines.map(|key| key.map(Line::new));
         Meter::new(Arc::new(Limited::new(self.0.clone(), lines)))

@@ -1,5 +1,6 @@
 use std::{net::SocketAddr, time::Duration};
 
+use gost_core::addr::Network;
 use gost_loader::FileSource;
 use tokio::time::Instant;
 
@@ -51,7 +52,7 @@ const TEN: Duration = Duration::from_secs(10);
 #[tokio::test(start_paused = true)]
 async fn a_service_is_limited_as_a_whole_and_each_way_by_itself() {
     let limiter = limiter(&["$ 1MB 2MB"]);
-    let door = limiter.meter(LimitScope::Service, &Asker::default());
+    let door = limiter.meter(LimitScope::Service(Network::Tcp), &Asker::default());
     let meters: Vec<_> = (0..50).map(|_| door.of_one()).collect();
     let (input, output) = tokio::join!(
         pump(&meters, Direction::In, TEN),
@@ -87,7 +88,10 @@ async fn connections_addresses_and_networks_have_limits_of_their_own() {
 #[tokio::test(start_paused = true)]
 async fn users_have_their_own_limit_or_that_of_each() {
     let limiter = limiter(&["$ 1B", "$$ 1MB", "bob 100KB"]);
-    let of = |name| limiter.meter(LimitScope::Client(name), &Asker::default());
+    let of = |name| {
+        let target = None;
+        limiter.meter(LimitScope::Client { name, target }, &Asker::default())
+    };
     let meters = [of("bob"), of("bob"), of("eve"), of("eve")];
     let moved = pump(&meters, Direction::In, TEN).await;
     assert_about(moved[0] + moved[1], 1000 << 10);

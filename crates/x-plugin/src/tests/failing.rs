@@ -59,7 +59,7 @@ async fn check_failures(kind: &'static str, addr: &str, row: &str) {
         assert!(rewritten.is_err(), "{row}: {rewritten:?}");
     }
     let limiter = made::<dyn TrafficLimiter>(kind, addr).await.unwrap();
-    let meter = limiter.meter(LimitScope::Service, &asker);
+    let meter = limiter.meter(LimitScope::Service(Network::Tcp), &asker);
     while meter.allow(Direction::In, 9) != Allowance::Bytes(9) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

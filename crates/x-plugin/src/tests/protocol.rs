@@ -196,7 +196,9 @@ async fn a_limit_is_asked_for_once_and_shared() {
     let peer = Peer::saying(r#"{"in":1000,"out":0}"#).await;
     let limiter = http::<dyn TrafficLimiter>(&peer).await;
     let asker = asker();
-    let first = limiter.meter(LimitScope::Client("alice"), &asker);
+    let target = gost_core::addr::Target::tcp(Addr::from_host("far.test", 80));
+    let (name, target) = ("alice", Some(&target));
+    let first = limiter.meter(LimitScope::Client { name, target }, &asker);
     assert!(matches!(first.allow(Direction::In, 1), Allowance::After(_)));
     let known = async {
         while matches!(first.allow(Direction::In, 1), Allowance::After(_)) {
@@ -206,7 +208,8 @@ async fn a_limit_is_asked_for_once_and_shared() {
     tokio::time::timeout(Duration::from_secs(5), known)
         .await
         .unwrap();
-    let second = limiter.meter(LimitScope::Client("alice"), &asker);
+    let target = None;
+    let second = limiter.meter(LimitScope::Client { name, target }, &asker);
     second.count(Direction::In, 20_000);
     // What it was allowed before it may still move for a moment.
     let stopped = async {
@@ -220,7 +223,7 @@ async fn a_limit_is_asked_for_once_and_shared() {
     assert_eq!(first.allow(Direction::Out, 5000), Allowance::Bytes(5000));
     assert_eq!(peer.requests.lock().len(), 1);
     let wanted = serde_json::json!({
-        "network": "tcp", "addr": "", "client": "alice", "src": "127.0.0.9:999", "service": "s1",
+        "network": "tcp", "addr": "far.test:80", "client": "alice", "src": "127.0.0.9:999", "service": "s1",
         "scope": "client"
     });
     assert_eq!(peer.last().1, wanted);
@@ -229,7 +232,8 @@ async fn a_limit_is_asked_for_once_and_shared() {
         user: String::new(),
         ..asker
     };
-    let _ = limiter.meter(LimitScope::Client("127.0.0.9"), &nobody);
+    let name = "127.0.0.9";
+    let _ = limiter.meter(LimitScope::Client { name, target }, &nobody);
     let asked = async {
         while peer.requests.lock().len() < 2 {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -245,7 +249,8 @@ async fn a_limit_is_asked_for_once_and_shared() {
 async fn a_limit_counts_for_as_long_as_is_said() {
     let peer = Peer::saying(r#"{"in":1000,"out":0}"#).await;
     let limiter = http::<dyn TrafficLimiter>(&peer).await;
-    let (asker, scope) = (asker(), LimitScope::Client("alice"));
+    let (name, target) = ("alice", None);
+    let (asker, scope) = (asker(), LimitScope::Client { name, target });
     let short = limiter.meter_kept(scope.clone(), &asker, Duration::from_millis(1));
     let asked = async {
         // Of less than a second there is none, so that all this takes as long.
