@@ -228,7 +228,7 @@ fn added_lines_stand_where_the_original_has_them() {
         format!(
             "GET /ws HTTP/1.1\r\nHost: other.example\r\nUser-Agent: curl/8\r\n\
              Authorization: Basic x\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-Websocket-Protocol: p\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Protocol: p\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n\
              X-Token: t\r\n\r\n"
         )
     );

@@ -50,10 +50,15 @@ impl Headers {
             if RESERVED.contains(&&*name) {
                 return Err(HeaderError::Reserved(name));
             }
+            // As its specification spells it, and so does the original.
+            let name = match &*name {
+                "Sec-Websocket-Protocol" => "Sec-WebSocket-Protocol".to_owned(),
+                _ => name,
+            };
             if value.bytes().any(|b| b != b'\t' && b.is_ascii_control()) {
                 return Err(HeaderError::Value(name));
             }
-            sorted.push((name, value.to_owned()));
+            sorted.push((name, value.trim_matches([' ', '\t']).to_owned()));
         }
         sorted.sort();
         Ok(Self { lines: sorted })
@@ -114,9 +119,21 @@ mod tests {
 
     #[test]
     fn lines_are_sorted_and_spelt_as_usual() {
-        let headers = Headers::new([("x-b", "2"), ("HOST", "h"), ("X-a", "1\t")]).unwrap();
+        let headers = Headers::new([
+            ("x-b", "2"),
+            ("sec-websocket-protocol", "p"),
+            ("HOST", "h"),
+            ("X-a", " 1 1\t"),
+        ]);
+        let headers = headers.unwrap();
         let lines: Vec<_> = headers.lines().collect();
-        assert_eq!(lines, [("Host", "h"), ("X-A", "1\t"), ("X-B", "2")]);
+        let sorted = [
+            ("Host", "h"),
+            ("Sec-WebSocket-Protocol", "p"),
+            ("X-A", "1 1"),
+            ("X-B", "2"),
+        ];
+        assert_eq!(lines, sorted);
     }
 
     #[test]
