@@ -7,30 +7,30 @@ fn a_chain_that_can_never_listen_is_refused() {
     let node = |connector: &str| {
         format!("{{name: n, addr: '192.0.2.1:1', connector: {{type: {connector}}}}}")
     };
-    let hop = |nodes: &[String]| format!("- {{name: h, nodes: [{}]}}", nodes.join(", "));
+    let hop = |nodes: &[&str]| format!("- {{name: h, nodes: [{}]}}", nodes.join(", "));
     let (http, relay, socks5) = (node("http"), node("relay"), node("socks5"));
     let nameless = "{name: n, addr: '192.0.2.1:1'}".to_owned();
     for (listener, hops, refused) in [
-        ("rtcp", hop(&[http.clone()]), true),
-        ("rudp", hop(&[http.clone(), node("socks4")]), true),
-        ("runix", hop(&[nameless]), true),
+        ("rtcp", hop(&[&http]), true),
+        ("rudp", hop(&[&http, &node("socks4")]), true),
+        ("runix", hop(&[&nameless]), true),
         (
             "rtcp",
-            format!("{}\n  {}", hop(&[relay.clone()]), hop(&[http.clone()])),
+            format!("{}\n  {}", hop(&[&relay]), hop(&[&http])),
             true,
         ),
         ("rtcp", "- {name: named}".to_owned(), true),
-        ("rtcp", hop(&[http.clone(), relay.clone()]), false),
-        ("rtcp", hop(&[socks5]), false),
+        ("rtcp", hop(&[&http, &relay]), false),
+        ("rtcp", hop(&[&socks5]), false),
         (
             "rtcp",
-            format!("{}\n  {}", hop(&[http.clone()]), hop(&[relay])),
+            format!("{}\n  {}", hop(&[&http]), hop(&[&relay])),
             false,
         ),
         ("rtcp", "- {name: h, nodes: []}".to_owned(), false),
         (
             "rtcp, metadata: {}}\n  metadata: {ignoreChain: true",
-            hop(&[http.clone()]),
+            hop(&[&http]),
             false,
         ),
     ] {
