@@ -11,12 +11,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use gost_testkit::{PATIENCE, ports, process::Process, tcp, usage::Usage};
+use gost_testkit::{
+    PATIENCE, peers, ports,
+    process::{Launch, Process},
+    tcp,
+    usage::Usage,
+};
 use gost_tests::{exchange, gost, gost_logged};
 use nix::sys::signal::Signal;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     task::JoinSet,
 };
 
@@ -267,6 +272,43 @@ async fn a_configuration_is_read_again_at_regular_times() -> Result<()> {
     std::fs::write(&file, forward(other, echo.port(), &log))?;
     gost.ready(other).await?;
     ensure!(exchange(other, b"ping").await? == b"ping");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_that_stays_is_said_once() -> Result<()> {
+    let echo = tcp::Server::start(tcp::Behaviour::Echo).await?;
+    let port = ports::tcp();
+    let config = format!(
+        "{{\"services\": [{{\"name\": \"s\", \"addr\": \"127.0.0.1:{port}\", \"handler\": \
+         {{\"type\": \"tcp\"}}, \"forwarder\": {{\"nodes\": [{{\"name\": \"t\", \"addr\": \
+         \"{}\"}}]}}}}]}}",
+        echo.address()
+    );
+    let web = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/gost.json", web.local_addr()?);
+    let mut gost = Launch::new(peers::gost_bin()?)
+        .args(["-R", "10ms", "-C", &url])
+        .spawn()?;
+    let answer = async |status: &str, body: &str| -> Result<()> {
+        let (mut client, _) = tokio::time::timeout(PATIENCE, web.accept()).await??;
+        let _ = client.read(&mut [0; 4096]).await?;
+        let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: ");
+        let text = format!("{head}{}\r\n\r\n{body}", body.len());
+        Ok(client.write_all(text.as_bytes()).await?)
+    };
+    answer("200 OK", &config).await?;
+    gost.ready(port).await?;
+    for _ in 0..5 {
+        answer("500 No", "").await?;
+    }
+    gost.line("nothing has changed").await?;
+    let lines = gost.lines();
+    for part in ["nothing has changed", "status 500"] {
+        let count = lines.iter().filter(|line| line.contains(part)).count();
+        ensure!(count == 1, "{part}: {lines:?}");
+    }
+    ensure!(exchange(port, b"ping").await? == b"ping");
     Ok(())
 }
 

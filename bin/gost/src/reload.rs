@@ -75,15 +75,23 @@ impl Reloader {
     }
 
     fn refuse(&mut self, problems: &[Problem], trigger: Trigger) {
-        self.say(problems, trigger);
-        tracing::error!("{}: nothing has changed", prefix(trigger));
+        if self.say(problems, trigger) {
+            tracing::error!("{}: nothing has changed", prefix(trigger));
+        }
     }
 
-    fn say<'a>(&mut self, problems: impl IntoIterator<Item = &'a Problem>, trigger: Trigger) {
+    /// Says what is wrong; false when a timer would say it all again.
+    fn say<'a>(
+        &mut self,
+        problems: impl IntoIterator<Item = &'a Problem>,
+        trigger: Trigger,
+    ) -> bool {
         let before = std::mem::take(&mut self.said);
+        let mut is_new = false;
         for problem in problems {
             let text = problem.to_string();
             if trigger == Trigger::Signal || !before.contains(&text) {
+                is_new = true;
                 let prefix = prefix(trigger);
                 match problem.severity {
                     Severity::Warning => tracing::warn!("{prefix}: {text}"),
@@ -92,6 +100,7 @@ impl Reloader {
             }
             self.said.insert(text);
         }
+        is_new
     }
 }
 
