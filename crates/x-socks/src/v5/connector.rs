@@ -8,6 +8,7 @@ use gost_net::{
     framed::{Framed, SocksUdp},
     udp::Flows,
 };
+use tokio::io::AsyncWriteExt as _;
 
 use super::{
     Socks5ConnectorOptions,
@@ -131,8 +132,9 @@ impl Socks5Connector {
         cx: &NodeCx<'_>,
     ) -> Result<Conn> {
         let (exchange, found) = self.ask(over, command, at, cx.node).await?;
-        let (stream, meta) = exchange.into_conn().into_stream()?;
-        stream.abort();
+        let (mut stream, meta) = exchange.into_conn().into_stream()?;
+        // The answer is there, whatever becomes of the end.
+        let _ = stream.shutdown().await;
         Ok(Conn {
             io: Io::Other(Box::new(Answer(found))),
             meta,

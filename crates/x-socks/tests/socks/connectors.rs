@@ -376,3 +376,44 @@ async fn a_user_is_sent_only_to_who_asks() {
     let way = via("socks5", "", Some(("user", "pass")), guarded.addr).await;
     connect(&way, &target.address().to_string()).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_question_ends_with_its_answer_and_in_order() {
+    let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let way = via("socks5", "notls=true", None, node.local_addr().unwrap()).await;
+    let target = |network, addr: &str| Target {
+        network,
+        addr: Addr::parse(addr).unwrap(),
+    };
+    for (asked, request, answer) in [
+        (
+            target(Network::Resolve, "example.com:0"),
+            "05f000030b6578616d706c652e636f6d0000",
+            "05000001090909090000",
+        ),
+        (
+            target(Network::ResolvePtr, "9.9.9.9:0"),
+            "05f10001090909090000",
+            "05000003036e732e0000",
+        ),
+    ] {
+        let served = async {
+            let (mut stream, _) = node.accept().await.unwrap();
+            let mut greeting = [0; 3];
+            stream.read_exact(&mut greeting).await.unwrap();
+            stream.write_all(&[5, 0]).await.unwrap();
+            let mut got = vec![0; request.len() / 2];
+            stream.read_exact(&mut got).await.unwrap();
+            stream.write_all(&unhex(answer)).await.unwrap();
+            let mut rest = Vec::new();
+            // A reset would be an error.
+            stream.read_to_end(&mut rest).await.unwrap();
+            (hex::encode(got), rest)
+        };
+        let ask = Ask::default();
+        let (conn, (got, rest)) =
+            soon(async { tokio::join!(way.connect(&asked, &ask), served) }).await;
+        assert!(matches!(conn.unwrap().io, Io::Other(_)));
+        assert_eq!((&*got, rest.len()), (request, 0));
+    }
+}
