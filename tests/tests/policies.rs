@@ -327,6 +327,49 @@ async fn connections_at_once_and_per_second_are_bounded_and_the_service_goes_on(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_exempt_need_not_be_a_user_and_may_say_so_anyway() -> Result<()> {
+    let (port, web) = (ports::tcp(), web(b"hello").await?);
+    let config = format!(
+        "services:
+- name: s
+  addr: 127.0.0.1:{port}
+  handler: {{type: auto, auth: {{username: ann, password: pw}}, metadata: {{skipauth: '127.0.0.1, 10.0.0.0/8'}}}}
+"
+    );
+    let _gost = Gost::start(&config, port).await?;
+    let wrong = [1, 1, b'x', 1, b'y'];
+    for (from, offered, chosen, then) in [
+        ("127.0.0.1", &[5, 1, 0][..], 0, None),
+        ("127.0.0.1", &[5, 2, 0, 2], 0, None),
+        ("127.0.0.1", &[5, 1, 2], 2, Some(0)),
+        ("127.0.0.2", &[5, 1, 0], 0xff, None),
+        ("127.0.0.2", &[5, 2, 0, 2], 2, Some(1)),
+    ] {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from.parse::<Ipv4Addr>()?, 0).into())?;
+        let mut stream = socket.connect((Ipv4Addr::LOCALHOST, port).into()).await?;
+        stream.write_all(offered).await?;
+        let mut answer = [0; 2];
+        stream.read_exact(&mut answer).await?;
+        ensure!(answer == [5, chosen], "{from} {offered:?}: {answer:?}");
+        if let Some(status) = then {
+            stream.write_all(&wrong).await?;
+            stream.read_exact(&mut answer).await?;
+            ensure!(answer == [1, status], "{from} {offered:?}: {answer:?}");
+        }
+    }
+    let (proxy, url) = (
+        format!("http://127.0.0.1:{port}"),
+        format!("http://127.0.0.1:{web}/"),
+    );
+    for (from, is_served) in [("127.0.0.1", true), ("127.0.0.2", false)] {
+        let got = curl(&["--interface", from, "-x", &proxy, &url]).await?;
+        ensure!((got.stdout == b"hello") == is_served, "{from}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn clients_without_an_address_are_limited_too() -> Result<()> {
     let (ready, folder) = (ports::tcp(), tempfile::tempdir()?);
     let at = |name: &str| folder.path().join(name);

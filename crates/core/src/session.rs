@@ -102,6 +102,11 @@ pub trait SessionOps: Send + Sync + 'static {
     /// See [`Session::requires_auth`].
     fn requires_auth(&self) -> bool;
 
+    /// See [`Session::has_users`].
+    fn has_users(&self) -> bool {
+        self.requires_auth()
+    }
+
     /// See [`Session::authenticate`].
     async fn authenticate(&mut self, user: &str, password: &str) -> Result<()>;
 
@@ -164,6 +169,11 @@ impl Session {
     /// True when this client has to prove who it is.
     pub fn requires_auth(&self) -> bool {
         self.ops.requires_auth()
+    }
+
+    /// True when there are users, also for a client that need not be one.
+    pub fn has_users(&self) -> bool {
+        self.ops.has_users()
     }
 
     /// Checks a user and password; succeeds where nothing is required.

@@ -252,6 +252,10 @@ impl SessionOps for ServiceSession {
             && !ip_of(&self.record.client).is_some_and(|ip| self.serving.skips_auth(ip))
     }
 
+    fn has_users(&self) -> bool {
+        self.serving.policies.auther.is_some()
+    }
+
     async fn authenticate(&mut self, user: &str, password: &str) -> Result<()> {
         let Some(auther) = &self.serving.policies.auther else {
             return Ok(());

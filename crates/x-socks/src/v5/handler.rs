@@ -43,10 +43,16 @@ impl Socks5Handler {
     /// Agrees on a method, and does what it demands.
     async fn negotiate(&self, mut client: Exchange, session: &mut Session) -> Result<Exchange> {
         let (auth, tls) = (session.requires_auth(), self.tls.as_ref());
+        let methods: &[Method] = match (auth, session.has_users()) {
+            (true, _) => &[Method::TlsUser, Method::User],
+            (false, false) => &[Method::Tls, Method::Plain],
+            // Who need not be a user may insist on naming one.
+            (false, true) => &[Method::Tls, Method::Plain, Method::TlsUser, Method::User],
+        };
         let decode = |bytes: &[u8]| {
             let greeting = wire::decode_greeting(bytes)?;
             Ok::<_, WireError>(greeting.map(|(offered, len)| {
-                let method = choose(offered, auth, tls.is_some());
+                let method = choose(offered, methods, tls.is_some());
                 (method, len)
             }))
         };
@@ -139,19 +145,11 @@ impl fmt::Debug for Socks5Handler {
 }
 
 /// The server's choice of a method. Source: wire-protocols 7, which was measured for all offers.
-fn choose(offered: &[u8], auth: bool, tls: bool) -> Method {
-    let (in_tls, plain) = if auth {
-        (Method::TlsUser, Method::User)
-    } else {
-        (Method::Tls, Method::Plain)
-    };
-    if tls && offered.contains(&(in_tls as u8)) {
-        in_tls
-    } else if offered.contains(&(plain as u8)) {
-        plain
-    } else {
-        Method::Unacceptable
-    }
+fn choose(offered: &[u8], methods: &[Method], tls: bool) -> Method {
+    let is_possible =
+        |method: &&Method| (tls || !method.is_tls()) && offered.contains(&(**method as u8));
+    let chosen = methods.iter().find(is_possible);
+    chosen.copied().unwrap_or(Method::Unacceptable)
 }
 
 async fn authenticate(mut client: Exchange, session: &mut Session) -> Result<Exchange> {
