@@ -395,7 +395,7 @@ impl Trial {
             (Self::SpeaksFirst | Self::TargetEndsFirst, "http" | "socks5") if by_reference => {
                 Some("the original as a client now and then loses bytes behind the answer")
             }
-            (Self::SpeaksFirst | Self::TargetEndsFirst, "forward")
+            (Self::SpeaksFirst | Self::TargetEndsFirst | Self::Refused, "forward")
                 if by_reference && channel.half_close == HalfClose::No =>
             {
                 Some("the original as a client loses what comes before it has noted a new stream")
