@@ -14,8 +14,8 @@ use socket2::{SockRef, TcpKeepalive};
 use crate::Metered;
 
 options! {
-    /// Keys of a dialer over TCP. They count for the first node of a route only: beyond it there
-    /// is no socket.
+    /// Keys of whoever has a TCP socket. Those of a dialer count for the first node of a route
+    /// only: beyond it there is no socket.
     pub struct KeepaliveOptions {
         /// Set TCP keep-alive with the three keys below; without it they have their defaults.
         keepalive: bool = false, "keepalive";

@@ -3,10 +3,7 @@
 mod tcp;
 mod unix;
 
-use std::{
-    net::{Ipv6Addr, SocketAddr},
-    time::Duration,
-};
+use std::net::{Ipv6Addr, SocketAddr};
 
 use gost_core::{
     addr::Addr,
@@ -20,23 +17,16 @@ pub use self::{
     tcp::{TcpDoor, tcp},
     unix::{UnixDoor, unix},
 };
-use crate::proxy_protocol;
+use crate::{keepalive::KeepaliveOptions, proxy_protocol};
 
 options! {
     /// Keys that every TCP listener has.
     pub struct TcpOptions {
-        /// Set TCP keep-alive with the three keys below; without it they have their defaults.
-        keepalive: bool = false, "keepalive";
-        /// How long a connection is idle before the first probe.
-        keepalive_idle: Duration = Duration::from_secs(15), "keepalive.idle";
-        /// Time between probes.
-        keepalive_interval: Duration = Duration::from_secs(15), "keepalive.interval";
-        /// Probes without an answer that end the connection.
-        keepalive_count: u32 = 9, "keepalive.count";
         /// Multipath TCP.
         mptcp: bool = false, "mptcp";
         /// Several sockets may listen on the address.
         reuseport: bool = false, "reuseport";
+        ..keepalive: KeepaliveOptions;
     }
 }
 

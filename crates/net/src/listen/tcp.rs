@@ -19,7 +19,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpListener;
 
 use super::{TcpOptions, incoming, listen_addr};
-use crate::{Metered, keepalive::KeepaliveOptions, sockets::in_netns};
+use crate::{Metered, sockets::in_netns};
 
 /// How many connections may wait in the kernel; it takes fewer where its own limit is lower.
 const BACKLOG: i32 = 4096;
@@ -65,7 +65,7 @@ pub async fn tcp(text: &str, options: &TcpOptions, door: &Door) -> Result<TcpDoo
         shared: None,
         meter: door.meter.clone(),
         proxy_protocol: door.proxy_protocol,
-        keepalive: keepalive(options),
+        keepalive: options.keepalive.of_socket(),
     })
 }
 
@@ -146,16 +146,6 @@ fn open_beside(
     let socket = opened.map_err(|_| in_use)?;
     SockRef::from(&socket).set_reuse_port(options.reuseport)?;
     Ok(socket)
-}
-
-fn keepalive(options: &TcpOptions) -> Option<TcpKeepalive> {
-    KeepaliveOptions {
-        keepalive: options.keepalive,
-        keepalive_idle: options.keepalive_idle,
-        keepalive_interval: options.keepalive_interval,
-        keepalive_count: options.keepalive_count,
-    }
-    .of_socket()
 }
 
 /// A listening TCP socket.
