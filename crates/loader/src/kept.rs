@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::{
     Content, LoadError,
     file::{self, Stamp},
+    options::SHORTEST,
     source::Source,
 };
 
@@ -15,9 +16,6 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// The longest wait after a failure.
 const LONGEST: Duration = Duration::from_secs(30);
-
-/// A reload is never more often.
-pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
 
 /// A source and what is known of it.
 pub(crate) struct KeptSource {
@@ -41,11 +39,11 @@ pub(crate) struct KeptSource {
 }
 
 impl KeptSource {
-    pub(crate) fn new(source: Source, reload: Duration) -> Self {
+    pub(crate) fn new(source: Source, every: Option<Duration>) -> Self {
         Self {
             source: Arc::new(source),
             content: None,
-            every: (!reload.is_zero()).then(|| reload.max(SHORTEST)),
+            every,
             next: Some(Instant::now()),
             due: Some(Instant::now()),
             read: None,

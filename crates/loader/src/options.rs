@@ -8,6 +8,9 @@ use gost_core::{
     values::{FromValue, Value},
 };
 
+/// The shortest time between two loads.
+pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
+
 options! {
     /// Where the entries of a table are loaded from, beside those that are written in the
     /// configuration.
@@ -28,6 +31,11 @@ impl SourceOptions {
     /// True when nothing is loaded.
     pub fn is_empty(&self) -> bool {
         self.file.is_none() && self.redis.is_none() && self.http.is_none()
+    }
+
+    /// The time between two loads: a second at least; `None` for once.
+    pub fn period(&self) -> Option<Duration> {
+        (!self.reload.is_zero()).then(|| self.reload.max(SHORTEST))
     }
 }
 

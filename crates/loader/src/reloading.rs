@@ -21,8 +21,7 @@ use gost_core::{
 use tokio::{sync::Notify, task::JoinSet, time::Instant};
 
 use crate::{
-    Content, LoadError, Loaded, RedisKind, SourceOptions,
-    kept::{KeptSource, SHORTEST},
+    Content, LoadError, Loaded, RedisKind, SourceOptions, kept::KeptSource, options::SHORTEST,
     source::Source,
 };
 
@@ -111,7 +110,7 @@ impl<T: Send + Sync + 'static> Reloading<T> {
         make: impl Fn(Arc<Loaded>) -> BoxFuture<'static, Result<T>> + Send + Sync + 'static,
     ) -> Result<Self> {
         let sources = Source::all(options, kinds)?;
-        let kept = |source| KeptSource::new(source, options.reload);
+        let kept = |source| KeptSource::new(source, options.period());
         let mut maker = Maker {
             place: place.into(),
             sources: sources.into_iter().map(kept).collect(),

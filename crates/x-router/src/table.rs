@@ -18,9 +18,6 @@ use tokio::task::JoinSet;
 
 use crate::system::{self, SystemRoute};
 
-/// The shortest time between two installations.
-const SHORTEST: Duration = Duration::from_secs(1);
-
 options! {
     /// Options of the table.
     pub struct TableOptions {
@@ -127,8 +124,8 @@ impl Table {
 pub struct LoadedTable {
     place: Arc<str>,
     table: Arc<Reloading<Table>>,
-    /// How often the routes are put into the system again; 0 for once.
-    reload: Duration,
+    /// How often the routes are put into the system again, if they are.
+    period: Option<Duration>,
     /// Puts the routes into the system for as long as the table is there.
     installing: OnceLock<JoinSet<()>>,
 }
@@ -157,15 +154,15 @@ impl LoadedTable {
         Ok(Self {
             place: place.into(),
             table: Arc::new(table.await?),
-            reload: options.sources.reload,
+            period: options.sources.period(),
             installing: OnceLock::new(),
         })
     }
 }
 
-/// Has the routes in the system at once, whenever the table is another, and each `reload`: somebody
+/// Has the routes in the system at once, whenever the table is another, and each `period`: somebody
 /// may have taken them away. What can't be had is said once.
-async fn install(place: Arc<str>, table: Arc<Reloading<Table>>, reload: Duration) {
+async fn install(place: Arc<str>, table: Arc<Reloading<Table>>, period: Option<Duration>) {
     let mut said = None;
     loop {
         let version = table.version();
@@ -176,10 +173,11 @@ async fn install(place: Arc<str>, table: Arc<Reloading<Table>>, reload: Duration
         }
         said = failed;
         let newer = table.newer_than(version);
-        if reload.is_zero() {
-            newer.await;
-        } else {
-            let _ = tokio::time::timeout(reload.max(SHORTEST), newer).await;
+        match period {
+            Some(period) => {
+                let _ = tokio::time::timeout(period, newer).await;
+            }
+            None => newer.await,
         }
     }
 }
@@ -192,7 +190,7 @@ impl OsRouter for LoadedTable {
     fn take_effect(&self) {
         self.installing.get_or_init(|| {
             let mut task = JoinSet::new();
-            task.spawn(install(self.place.clone(), self.table.clone(), self.reload));
+            task.spawn(install(self.place.clone(), self.table.clone(), self.period));
             task
         });
     }
