@@ -8,9 +8,6 @@ use crate::{
     builder::read, check::or, options::ServiceOptions, routers::Way, services::listener_config,
 };
 
-/// Listeners whose sockets are at the far end of a chain.
-const REMOTE: &[&str] = &["rtcp", "rudp", "runix"];
-
 /// Connectors whose protocols have no words to ask for it.
 const MUTE: &[&str] = &[
     "forward", "http", "http2", "serial", "sni", "socks4", "socks4a", "ss", "tcp", "unix",
@@ -30,14 +27,14 @@ pub(crate) fn check(config: &Config, problems: &mut Vec<Problem>) {
         })
         .collect();
     for service in &config.services {
-        let kind = listener_config(service).r#type;
+        let listener = listener_config(service);
         let Some(way) = Way::of_listener(service.listener.as_ref()) else {
             continue;
         };
         let options: ServiceOptions = read(&service.metadata);
-        if REMOTE.contains(&&*kind) && !options.ignore_chain {
+        if listener.is_remote() && !options.ignore_chain {
             let hops = way.names().filter_map(|name| ends.get(name.as_str()));
-            problems.extend(hops.filter_map(|hop| mute(service, &kind, hop)));
+            problems.extend(hops.filter_map(|hop| mute(service, &listener.r#type, hop)));
         }
     }
 }
@@ -49,14 +46,13 @@ fn mute(service: &Service, kind: &str, hop: &Hop) -> Option<Problem> {
         let given = node.connector.as_ref().map_or("", |c| &*c.r#type);
         or(given, "http").to_owned()
     };
-    let first = connector(hop.nodes.first()?);
     let can = |node| !MUTE.contains(&&*connector(node));
     if is_loaded || hop.plugin.is_some() || hop.nodes.iter().any(can) {
         return None;
     }
-    let name = &service.name;
+    let node = hop.nodes.first()?;
+    let (first, name) = (connector(node), &service.name);
     let what = format!("{first} can't listen for {kind} of service {name}: relay and socks5 can");
-    let node = &hop.nodes.first()?;
     let place = node.connector.as_ref().map_or(&node.place, |c| &c.place);
     Some(place.error("type", what))
 }

@@ -52,10 +52,10 @@ pub(crate) fn check(config: &config::Config, problems: &mut Vec<Problem>) {
         if is_loaded || limiter.plugin.is_some() {
             return None;
         }
-        let lines = limiter.limits.iter();
         Some(
-            lines
-                .filter_map(|line| line.split('#').next()?.split_whitespace().next())
+            limiter
+                .lines()
+                .filter_map(|words| words.first().copied())
                 .collect(),
         )
     };

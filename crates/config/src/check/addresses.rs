@@ -10,7 +10,7 @@ const WITHOUT_PORT: [&str; 9] = [
 ];
 
 /// Listeners that bind at the far end of a chain.
-const REMOTE: [&str; 2] = ["rtcp", "rudp"];
+const REMOTE: [&str; 3] = ["rtcp", "rudp", "runix"];
 
 /// Listeners on UDP; all others with a port are on TCP.
 const UDP: [&str; 11] = [
@@ -22,6 +22,11 @@ impl Listener {
     pub fn is_on_udp(&self) -> bool {
         let kind = self.r#type.trim();
         kind == "rudp" || UDP.contains(&kind)
+    }
+
+    /// True when its socket is at the far end of a chain.
+    pub fn is_remote(&self) -> bool {
+        REMOTE.contains(&self.r#type.trim())
     }
 }
 

@@ -137,16 +137,24 @@ fn check_log(log: &Log, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Checks the lines of a limiter: a key, and values that `check` understands; `#` begins a comment.
+impl Limiter {
+    /// The words of each written line, the key first; `#` begins a comment.
+    pub fn lines(&self) -> impl Iterator<Item = Vec<&str>> {
+        self.limits.iter().map(|line| {
+            let text = line.split('#').next().unwrap_or_default();
+            text.split_whitespace().collect()
+        })
+    }
+}
+
+/// Checks the lines of a limiter: a key, and values that `check` understands.
 fn limits(
     limiter: &Limiter,
     check: fn(&str, &[&str]) -> Result<Option<String>, String>,
     problems: &mut Vec<Problem>,
 ) {
-    for (at, line) in limiter.limits.iter().enumerate() {
-        let text = line.split('#').next().unwrap_or_default();
-        let fields: Vec<&str> = text.split_whitespace().collect();
-        let result = match fields[..] {
+    for (at, words) in limiter.lines().enumerate() {
+        let result = match words[..] {
             [] => continue,
             [key] => Err(format!("{key:?} without a limit")),
             [key, ref values @ ..] => check(key, values),

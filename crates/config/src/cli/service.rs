@@ -169,8 +169,7 @@ impl Draft {
             handler.retries = retries;
             handler.metadata = query.values();
             if has_chain {
-                let binds = matches!(listener.r#type.as_str(), "rtcp" | "rudp" | "runix");
-                let chain = if binds {
+                let chain = if listener.is_remote() {
                     &mut listener.chain
                 } else {
                     &mut handler.chain
